@@ -1,0 +1,37 @@
+"""The API reference: one section for each module of the package, in the order of the chapters that it is written in.
+
+The comment `<!-- modules -->` of `book/api.md` becomes the sections. Names of shapes stand in annotations as they stand
+in the code: `Float[Tensor, "batch time channels"]`.
+"""
+import json
+import re
+from pathlib import Path
+
+MARKER = "<!-- modules -->"
+
+
+def modules(chapters):
+    """Yield (module, title, file) of each chapter that exports a module."""
+    for path in sorted(Path(chapters).glob("*.ipynb")):
+        cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        code = "\n".join(cells)
+        module = re.search(r"^#\| default_exp (\w+)", code, re.MULTILINE)
+        if module and re.search(r"^#\| export\b", code, re.MULTILINE):
+            yield module[1], cells[0].split("\n")[0].lstrip("# "), path.name
+
+
+def write_sections(app, docname, source):
+    """Replace the marker by the sections."""
+    if MARKER not in source[0]:
+        return
+    sections = [
+        f"## {module}\n\nWritten in [{title}](../chapters/{file}).\n\n"
+        f"```{{eval-rst}}\n.. automodule:: transformer_lib.{module}\n   :members:\n```\n"
+        for module, title, file in modules(Path(app.srcdir) / "chapters")
+    ]
+    source[0] = source[0].replace(MARKER, "\n".join(sections))
+
+
+def setup(app):
+    app.connect("source-read", write_sections)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,30 @@
+"""Run a chapter's exercise checks on answers, outside the notebook."""
+import contextlib
+import functools
+import io
+import json
+from pathlib import Path
+
+CHAPTERS = Path(__file__).parents[2] / "chapters"
+
+
+@functools.cache
+def checks(chapter):
+    """The names defined by a chapter's cells tagged exercise-check, each cell run by itself."""
+    names = {}
+    for cell in json.loads((CHAPTERS / f"{chapter}.ipynb").read_text("utf-8"))["cells"]:
+        if "exercise-check" in cell["metadata"].get("tags", []):
+            namespace = {}
+            exec("".join(cell["source"]), namespace)
+            names |= {k: v for k, v in namespace.items() if k.startswith("check_")}
+    return names
+
+
+def verdict(chapter, check, answer, *more):
+    """What the chapter's check prints of an answer: one line."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        checks(chapter)[check](answer, *more)
+    lines = printed.getvalue().strip().splitlines()
+    assert len(lines) == 1, f"{check} must print one line, it printed {lines}"
+    return lines[0]

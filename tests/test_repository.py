@@ -1,0 +1,189 @@
+"""The notebooks as stored, the exported package, and the tools around them."""
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+from tools import address, export, student
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
+MOST_UNCHECKED = 30  # cells, in all chapters together
+
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def stored_text(cell):
+    for output in cell.outputs:
+        yield output.get("text", "")
+        for kind, value in output.get("data", {}).items():
+            if not kind.startswith("image/"):
+                yield value if isinstance(value, str) else json.dumps(value)
+        yield from output.get("traceback", [])
+
+
+@every_chapter
+def test_chapter_was_run_once_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(path) if cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@every_chapter
+def test_no_error_is_stored_unless_expected(path):
+    for cell in code_cells(path):
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
+
+
+@every_chapter
+def test_no_path_address_or_warning_is_stored(path):
+    leak = re.compile(r"(?:/(?:home|root|tmp|Users|content|work)/|[A-Z]:\\Users)|\b0x[0-9a-f]{6,}|Warning:")
+    for cell in code_cells(path):
+        assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.source
+        for text in stored_text(cell):
+            assert not leak.search(text), leak.search(text)
+
+
+@every_chapter
+def test_figures_are_described(path):
+    for cell in code_cells(path):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            assert len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) > 20, cell.source
+
+
+@every_chapter
+def test_widget_ids_are_numbered(path):
+    text = json.dumps(nbformat.read(path, 4).metadata.get("widgets", {}))
+    assert all(model.startswith("0" * 20) for model in re.findall(r"\b[0-9a-f]{32}\b", text))
+
+
+def test_few_cells_are_unchecked():
+    unchecked = [cell for path in CHAPTERS for cell in code_cells(path)
+                 if UNCHECKED & set(cell.metadata.get("tags", []))
+                 or re.search(r"#\s*NBVAL_(SKIP|IGNORE_OUTPUT)", cell.source)]
+    assert len(unchecked) <= MOST_UNCHECKED
+    assert not any("nbval-skip" in cell.metadata.get("tags", []) for cell in unchecked)
+
+
+@every_chapter
+def test_setup_cell_is_the_same_everywhere(path):
+    first = code_cells(path)[0]
+    assert first.metadata.tags == ["remove-cell"] and not first.outputs
+    assert first.source == code_cells(CHAPTERS[0])[0].source
+    assert f'REPOSITORY = "{address.read()}"' in first.source
+
+
+def test_setup_cell_says_that_the_address_is_unset(tmp_path):
+    source = code_cells(CHAPTERS[0])[0].source.replace("    %pip install", "    pass  #")
+    source = source.replace("transformer_lib\")", "transformer_lib_that_is_missing\")")
+    source = re.sub('REPOSITORY = "[^"]*"', 'REPOSITORY = ""', source)
+    with pytest.raises(ModuleNotFoundError, match="address is not set"):
+        exec(source, {})
+
+
+def copy_of_the_book(folder):
+    for name in ("chapters", "_config.yml"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder
+
+
+def test_address_is_written_everywhere(tmp_path):
+    root = copy_of_the_book(tmp_path)
+    address.write("https://example.org/a/b", root)
+    assert address.read(root) == "https://example.org/a/b"
+    for path in (root / "chapters").glob("*.ipynb"):
+        assert code_cells(path)[0].source.count('REPOSITORY = "https://example.org/a/b"') == 1
+    address.write(address.read(), root)
+    for path in CHAPTERS:
+        assert (root / "chapters" / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(SystemExit, match="URL must begin with"):
+        address.write("somewhere", root)
+
+
+def test_package_is_what_the_chapters_say(tmp_path):
+    shutil.copytree(ROOT / "chapters", tmp_path / "chapters")
+    export.export(tmp_path / "chapters", tmp_path / "transformer_lib")
+    assert export.differences(tmp_path / "transformer_lib", ROOT / "transformer_lib") == []
+
+
+def a_notebook(folder, name, *sources):
+    folder.mkdir(exist_ok=True)
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / name)
+
+
+@pytest.mark.parametrize("sources, message", [
+    (["#| export\nx = 1"], "default_exp"),
+    (["#| default_exp one", "#| export\nx = ("], "does not parse"),
+    (["#| default_exp one", "#| export\n%time x = 1"], "does not parse"),
+    (["#| default_exp other", "#| export\nx = 1"], "must be one"),
+    (["#| default_exp one", "#| export other\nx = 1"], "no target"),
+])
+def test_export_refuses(tmp_path, sources, message):
+    a_notebook(tmp_path / "chapters", "01_one.ipynb", *sources)
+    with pytest.raises(SystemExit, match=message):
+        export.export(tmp_path / "chapters", tmp_path / "package")
+
+
+def test_export_removes_and_sees_a_module_without_a_chapter(tmp_path):
+    a_notebook(tmp_path / "chapters", "01_one.ipynb", "#| default_exp one", "#| export\nx = 1")
+    export.export(tmp_path / "chapters", tmp_path / "package")
+    shutil.copytree(tmp_path / "package", tmp_path / "committed")
+    (tmp_path / "committed" / "stray.py").write_text("y = 2\n")
+    assert export.differences(tmp_path / "package", tmp_path / "committed") == ["stray.py"]
+    (tmp_path / "package" / "stray.py").write_text("y = 2\n")
+    export.export(tmp_path / "chapters", tmp_path / "package")
+    assert sorted(p.name for p in (tmp_path / "package").glob("*.py")) == ["__init__.py", "_modidx.py", "one.py"] \
+        or sorted(p.name for p in (tmp_path / "package").glob("*.py")) == ["__init__.py", "one.py"]
+
+
+def test_every_module_has_a_docstring():
+    for module in (ROOT / "transformer_lib").glob("*.py"):
+        assert module.read_text("utf-8").lstrip().startswith('"""'), module.name
+
+
+@every_chapter
+def test_student_edition_has_no_solution(path):
+    notebook = student.without_solutions(nbformat.read(path, 4))
+    text = "\n".join(cell.source for cell in notebook.cells)
+    original = path.read_text("utf-8")
+    assert "solution-start" not in text and "{solution}" not in text
+    assert text.count("{exercise}") == original.count("{exercise}")
+    assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_student_edition_runs(tmp_path):
+    path = ROOT / "chapters" / "06_feed_forward.ipynb"
+    notebook = student.without_solutions(nbformat.read(path, 4))
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(text for cell in notebook.cells if cell.cell_type == "code" for text in stored_text(cell))
+    assert "Not yet" in printed
+
+
+def test_plain_install_leaves_the_book_out(tmp_path):
+    """The wheel holds the package alone, and asks for lower bounds only."""
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True)
+    wheel = next(tmp_path.glob("transformer_lib-*.whl"))
+    names = subprocess.run([sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True,
+                           check=True).stdout
+    assert "transformer_lib/decoder.py" in names and "chapters" not in names and "tests" not in names
+    assert not re.search(r'"[\w-]+\s*==', (ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.timeout(600)
+def test_chapter_runs_as_in_colab():
+    done = subprocess.run([sys.executable, "-m", "tools.colab_check", "chapters/06_feed_forward.ipynb"],
+                          cwd=ROOT, capture_output=True, text=True)
+    assert "06_feed_forward.ipynb runs as in Colab" in done.stdout, done.stderr

@@ -1,0 +1,346 @@
+"""The built book, opened in a real browser: every page of the table of contents, over http and as a file.
+
+Each page is opened once over http and once as a file, in the fixture `visit`; the tests then look at what was seen
+there. The book is built first when a source is newer than it, or set BOOK_HTML to a folder that holds a built book.
+"""
+import functools
+import http.server
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+ADDRESS = (yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"] or "").strip()
+JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+# What is read from a page at 1280 pixels, in the light theme.
+LOOK = r"""() => {
+  const article = document.querySelector("article.bd-article");
+  const all = (selector, inside = article) => [...inside.querySelectorAll(selector)];
+  const line = element => element.textContent.trim().slice(0, 90);
+  return {
+    undrawn: all(".math", document)
+      .filter(formula => !formula.querySelector("mjx-container") || formula.querySelector("mjx-merror")).map(line),
+    images: all("img").map(image => ({src: image.getAttribute("src"), alt: image.getAttribute("alt") || "",
+      drawn: image.complete && image.naturalWidth > 0, cell: !!image.closest(".cell_output"),
+      caption: image.closest("figure")?.querySelector("figcaption")?.innerText.trim() || ""})),
+    headings: all("h1, h2, h3, h4, h5, h6").map(heading => +heading.tagName[1]),
+    marks: all(".exported").map(cell => cell.dataset.module),
+    directives: (article.innerText.match(/#\|.*/g) || []).slice(0, 5),
+    wideCode: all(".cell_input pre, div.highlight pre").filter(pre => !pre.closest(".cell_output")
+      && pre.scrollWidth > pre.clientWidth + 1 && pre.offsetParent).map(line),
+    solutions: all(".solution.dropdown").length,
+    widgets: all("script[type='application/vnd.jupyter.widget-view+json']").length,
+    drawnWidgets: all(".cell_output .widget-subarea > .jupyter-widgets").length,
+  };
+}"""
+SIDEWAYS = r"""() => {
+  const page = document.documentElement, wide = [];
+  if (page.scrollWidth > page.clientWidth) {
+    for (const e of document.querySelectorAll("article *"))
+      if (e.getBoundingClientRect().right > page.clientWidth + 1) wide.push(e.outerHTML.slice(0, 90));
+    return [`the page is ${page.scrollWidth} pixels wide`, ...wide.slice(0, 5)];
+  }
+  return [];
+}"""
+# Axe looks at every element, and code has thousands: keep one of each kind, and the list of pages on the first page.
+THIN = r"""() => {
+  const seen = new Set();
+  for (const span of document.querySelectorAll("article :is(pre, dt.sig) span")) {
+    const kind = span.className + (span.closest(".cell_output") ? " output" : "");
+    if (seen.has(kind)) span.replaceWith(...span.childNodes);
+    seen.add(kind);
+  }
+  document.querySelectorAll("article :is(pre, dt.sig)").forEach(code => code.normalize());
+  [...document.querySelectorAll("mjx-container")].slice(2).forEach(formula => formula.remove());
+  if (!location.pathname.endsWith("/index.html")) document.querySelector(".bd-links")?.remove();
+}"""
+DRAWN = r"""async () => {
+  if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
+  const views = document.querySelectorAll("script[type='application/vnd.jupyter.widget-view+json']");
+  for (let i = 0; i < 100 && [...views].some(v => !v.parentElement.querySelector(".jupyter-widgets")); i++)
+    await new Promise(resolve => setTimeout(resolve, 50));
+  await new Promise(resolve => setTimeout(resolve, 50));
+}"""
+
+
+def newest(*patterns):
+    """Return when the newest of the files was changed."""
+    files = [path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()]
+    return max(path.stat().st_mtime for path in files)
+
+
+@pytest.fixture(scope="session")
+def html():
+    """The folder of the built book."""
+    if os.environ.get("BOOK_HTML"):
+        return Path(os.environ["BOOK_HTML"]).resolve()
+    built = ROOT / "_build" / "html"
+    sources = newest("_*.yml", "index.md", "book/**/*", "chapters/*.ipynb", "transformer_lib/*.py")
+    if not (built / "index.html").exists() or (built / "index.html").stat().st_mtime < sources:
+        subprocess.run([sys.executable, "book/vendor/fetch.py"], cwd=ROOT, check=True)
+        command = [JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going", "--all"]
+        result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if result.returncode:
+            said = [line for line in result.stdout.splitlines() if "WARNING" in line or "ERROR" in line]
+            pytest.fail("the book does not build:\n" + "\n".join(said or result.stdout.splitlines()[-30:]))
+    return built
+
+
+@pytest.fixture(scope="session")
+def server(html):
+    """The address at which the book is served on this machine."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{site.server_port}/"
+        site.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium or Chrome of this machine."""
+    from playwright import sync_api
+
+    names = [os.environ["CHROME"]] if os.environ.get("CHROME") else BROWSERS
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.fail("No browser for the tests of the book: install Chromium (on Debian: apt install chromium) or "
+                    "Google Chrome, or set CHROME to the path of one.", pytrace=False)
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
+        yield chromium
+        chromium.close()
+
+
+class Listening:
+    """A browser's page that remembers what it asked for and what went wrong."""
+
+    def __init__(self, browser, inside):
+        self.page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light",
+                                     reduced_motion="reduce")
+        self.outside, self.errors = [], []
+        inner = (inside, "data:", "blob:")
+        self.page.on("request", lambda r: None if r.url.startswith(inner) else self.outside.append(r.url))
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.page.on("response", lambda r: self.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        self.page.on("requestfailed", lambda r: self.errors.append(f"{r.failure} {r.url}"))
+
+    def heard(self):
+        seen = {"outside": self.outside[:], "errors": self.errors[:]}
+        self.outside.clear(), self.errors.clear()
+        return seen
+
+
+@pytest.fixture(scope="session")
+def visit(browser, server, html):
+    """Return what is seen on a page, which is opened once."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    folder = html.as_uri() + "/"
+    http_page, file_page = Listening(browser, server), Listening(browser, folder)
+
+    def violations(**options):
+        options = {"resultTypes": ["violations"], "preload": False, **options}
+        found = Axe().run(http_page.page, options=options).response["violations"]
+        return [f"{v['impact']} {v['id']}: {v['help']}\n    " + "\n    ".join(n["html"][:160] for n in v["nodes"][:4])
+                for v in found if v["impact"] in ("serious", "critical")]
+
+    @functools.cache
+    def look(name):
+        page = http_page.page
+        if not (html / f"{name}.html").exists():
+            pytest.fail(f"{name}.html was not built", pytrace=False)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(f"{server}{name}.html")
+        page.evaluate(DRAWN)
+        seen = page.evaluate(LOOK)
+        page.set_viewport_size({"width": 390, "height": 844})
+        seen["sideways"] = page.evaluate(SIDEWAYS)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.evaluate(THIN)
+        seen["light"] = violations()
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        seen["dark"] = violations(runOnly=["color-contrast", "link-in-text-block"])
+        seen["http"] = http_page.heard()
+        file_page.page.goto(f"{folder}{name}.html")
+        file_page.page.evaluate(DRAWN)
+        seen["file_undrawn"] = file_page.page.evaluate(LOOK)["undrawn"]
+        seen["file"] = file_page.heard()
+        return seen
+
+    return look
+
+
+every_page = pytest.mark.parametrize("name", PAGES)
+every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+
+
+def cells(name):
+    """Return the code cells of a chapter that its page shows."""
+    notebook = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return [cell for cell in code if not {"remove-cell", "remove_cell"} & set(cell["metadata"].get("tags", []))]
+
+
+@every_page
+def test_nothing_is_asked_of_another_host(visit, name):
+    assert visit(name)["http"]["outside"] == []
+    assert visit(name)["file"]["outside"] == []
+
+
+@every_page
+def test_no_error_in_the_console(visit, name):
+    assert visit(name)["http"]["errors"] == []
+    assert visit(name)["file"]["errors"] == []
+
+
+@every_page
+def test_mathematics_is_drawn(visit, name):
+    assert visit(name)["undrawn"] == []
+    assert visit(name)["file_undrawn"] == []
+
+
+@every_page
+def test_images_are_drawn_and_described(visit, name):
+    images = visit(name)["images"]
+    assert [i["src"] for i in images if not i["drawn"]] == [], "not loaded"
+    undescribed = [i for i in images if len(i["alt"]) < 15 or re.search(r"\.(png|svg|jpe?g)$", i["alt"])]
+    assert [i["src"] for i in undescribed] == [], "no alt text that says what the figure shows"
+    assert [i["src"] for i in images if i["cell"] and not i["caption"]] == [], "no caption"
+
+
+@every_page
+def test_headings_are_in_order(visit, name):
+    levels = visit(name)["headings"]
+    assert levels[:1] == [1] and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), levels
+
+
+@every_page
+def test_page_is_accessible_in_both_themes(visit, name):
+    assert visit(name)["light"] == [], "\n".join(visit(name)["light"])
+    assert visit(name)["dark"] == [], "\n".join(visit(name)["dark"])
+
+
+@every_page
+def test_page_fits_a_telephone_and_code_fits_a_screen(visit, name):
+    assert visit(name)["sideways"] == [], "at 390 pixels"
+    assert visit(name)["wideCode"] == [], "at 1280 pixels"
+
+
+@every_chapter
+def test_exported_cells_are_marked(visit, name):
+    exported = [c for c in cells(name) if re.match(r"(#\|.*\n)*?#\|\s*exports?\b", "".join(c["source"]))]
+    module = f"transformer_lib.{name.split('/')[-1][3:]}"
+    assert visit(name)["marks"] == [module] * len(exported)
+    assert visit(name)["directives"] == []
+
+
+@every_chapter
+def test_figures_and_widgets_of_the_notebook_are_on_the_page(visit, name):
+    data = [output.get("data", {}) for cell in cells(name) for output in cell["outputs"]]
+    figures = sum(any(kind.startswith("image/") for kind in mime) for mime in data)
+    widgets = sum("application/vnd.jupyter.widget-view+json" in mime for mime in data)
+    seen = visit(name)
+    assert sum(image["cell"] for image in seen["images"]) >= figures
+    assert seen["widgets"] == widgets
+    assert seen["drawnWidgets"] >= widgets
+
+
+def links(html, name):
+    """Return the addresses that the page links to."""
+    return re.findall(r'href="([^"]*)"', (html / f"{name}.html").read_text(encoding="utf-8"))
+
+
+@every_page
+def test_buttons_point_to_the_address_or_are_not_there(html, name):
+    colab = [link for link in links(html, name) if "colab.research.google.com" in link]
+    if ADDRESS and name in CHAPTERS:
+        path = ADDRESS.rstrip("/").removeprefix("https://github.com/")
+        assert colab == [f"https://colab.research.google.com/github/{path}/blob/main/{name}.ipynb"]
+    else:
+        assert colab == []
+    assert [link for link in links(html, name) if re.search("executablebooks|jupyter-book|OWNER", link)] == []
+
+
+@pytest.mark.parametrize("address", ["", "https://github.com/someone/a-book"])
+def test_setting_the_address_makes_the_buttons(tmp_path, address):
+    """A book of one chapter, with this book's settings and the given address."""
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    config, count = re.subn(r'(?m)^  url: .*$', f'  url: "{address}"', config)
+    assert count == 1
+    (tmp_path / "_config.yml").write_text(config)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: chapters/01_one\n")
+    (tmp_path / "index.md").write_text("# A book\n")
+    (tmp_path / "_build" / "vendor").mkdir(parents=True)
+    shutil.copytree(ROOT / "book", tmp_path / "book")
+    notebook = {"cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One"}],
+                "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters" / "01_one.ipynb").write_text(json.dumps(notebook))
+    command = [JUPYTER_BOOK, "build", str(tmp_path), "-W", "--keep-going"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = [link for link in links(tmp_path / "_build" / "html", "chapters/01_one") if link.startswith("http")]
+    wanted = {
+        "https://colab.research.google.com/github/someone/a-book/blob/main/chapters/01_one.ipynb",
+        "https://github.com/someone/a-book",
+        "https://github.com/someone/a-book/edit/main/chapters/01_one.ipynb",
+    }
+    if address:
+        assert wanted <= set(found)
+        assert any(link.startswith("https://github.com/someone/a-book/issues/new") for link in found)
+        assert all("someone/a-book" in link for link in found)
+    else:
+        assert found == []
+
+
+def test_search_finds_a_word(browser, server):
+    listening = Listening(browser, server)
+    listening.page.goto(f"{server}search.html?q=attention")
+    listening.page.wait_for_selector("#search-results li a", timeout=10000)
+    found = listening.page.locator("#search-results li a").all_inner_texts()
+    assert any("ttention" in text for text in found), found
+    assert listening.heard() == {"outside": [], "errors": []}
+
+
+def test_a_folded_solution_opens_with_the_keyboard(browser, server, html):
+    pattern = re.compile(r'class="[^"]*solution[^"]*dropdown')
+    name = next((n for n in CHAPTERS if pattern.search((html / f"{n}.html").read_text(encoding="utf-8"))), None)
+    assert name, "no chapter has a folded solution"
+    page = Listening(browser, server).page
+    page.goto(f"{server}{name}.html")
+    solution = page.locator(".solution.dropdown").first
+    hidden = solution.locator("> :not(.admonition-title)").first
+    assert not hidden.is_visible()
+    solution.locator("button.toggle-button").focus()
+    page.keyboard.press("Enter")
+    hidden.wait_for(state="visible", timeout=2000)
+
+
+def test_examples_of_the_pytorch_page_are_true():
+    import doctest
+
+    result = doctest.testfile(str(ROOT / "book" / "pytorch.md"), module_relative=False)
+    assert result.attempted > 40 and result.failed == 0

@@ -1,0 +1,92 @@
+"""Run chapters as Colab would: alone in an empty folder, in an environment with what Colab brings,
+the package installed by their set-up cell from a git clone of this repository.
+
+    python tools/colab_check.py [chapters/NN_name.ipynb ...]
+
+Without names: every chapter. What is committed is what is checked.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import nbclient
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+
+from tools import address
+
+ROOT = Path(__file__).parents[1]
+BROUGHT = ("torch", "numpy", "matplotlib", "ipywidgets", "ipykernel")  # by Colab
+
+
+def run(*command, **options):
+    """Run a command; return what it printed; stop with its words if it fails."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def environment(folder):
+    """The Python of a virtual environment with only what Colab brings (made once)."""
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        run(python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *BROUGHT)
+        (folder / "ready").touch()
+    run(python, "-m", "pip", "uninstall", "-q", "-y", "transformer_lib")
+    return python
+
+
+def published(folder):
+    """A git repository of what is committed here; its address."""
+    run("git", "clone", "-q", "--depth", "1", ROOT.as_uri(), folder)
+    return folder.as_uri()
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel of another Python; nbclient's own options are passed on."""
+
+    python = sys.executable
+
+    def format_kernel_cmd(self, extra_arguments=None):
+        return [str(self.python), *super().format_kernel_cmd(extra_arguments)[1:]]
+
+
+def check(chapter, python, url):
+    """Run one chapter alone in an empty folder; raise if a cell fails or torch is another one after."""
+    def torch():
+        return run(python, "-m", "pip", "list", "--format", "freeze").split("torch==")[1].split()[0]
+
+    before = torch()
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = nbformat.read(chapter, 4)
+        for cell in notebook.cells:
+            if "REPOSITORY = " in cell.source:
+                cell.source = cell.source.replace(f'REPOSITORY = "{address.read()}"', f'REPOSITORY = "{url}"')
+        Kernel.python = python
+        nbclient.NotebookClient(notebook, timeout=900, kernel_manager_class=Kernel,
+                                resources={"metadata": {"path": folder}}).execute(cwd=folder)
+        where = run(python, "-c", "import transformer_lib as t; print(t.__file__)", cwd=folder)
+    if "site-packages" not in where:
+        raise RuntimeError(f"transformer_lib was not installed but found at {where}")
+    if torch() != before:
+        raise RuntimeError(f"the set-up cell replaced torch {before} by {torch()}")
+
+
+def main():
+    os.environ.pop("PYTHONPATH", None)
+    python = environment(ROOT / "_build" / "colab")
+    chapters = [Path(name) for name in sys.argv[1:]] or sorted((ROOT / "chapters").glob("*.ipynb"))
+    with tempfile.TemporaryDirectory() as folder:
+        url = published(Path(folder, "published"))
+        for chapter in chapters:
+            check(chapter, python, url)
+            print(f"{chapter.name} runs as in Colab", flush=True)
+
+
+if __name__ == "__main__":
+    main()

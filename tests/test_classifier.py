@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from tests.test_encoder import PADDINGS, put, pytorch_twin, same
 from transformer_lib.block import initialise
 from transformer_lib.classifier import Classifier, EncoderClassifier, mean_pool
 from transformer_lib.encoder import Encoder
-from tests.test_encoder import PADDINGS, put, pytorch_twin, same
 
 exact = settings(max_examples=25, deadline=None)
 

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
-os.environ["OMP_WAIT_POLICY"] = "passive"
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars leave no trace
 
 import nbclient  # noqa: E402
 import nbformat  # noqa: E402

@@ -31,9 +31,7 @@ def attention_weights(
 
 # %% ../chapters/04_attention_head.ipynb #c04-060
 def attention_mask(
-    queries: int,
-    keys: int,
-    causal: bool,
+    queries: int, keys: int, causal: bool,
     padding_mask: Bool[Tensor, "batch keys"] | None,
     device: torch.device | str = "cpu",
 ) -> Bool[Tensor, "#batch queries keys"] | None:
@@ -119,12 +117,8 @@ class AttentionHead(nn.Module):
     """
 
     def __init__(
-        self,
-        embedding_dim: int,
-        head_size: int,
-        *,
-        causal: bool = False,
-        dropout: float = 0.0,
+        self, embedding_dim: int, head_size: int, *,
+        causal: bool = False, dropout: float = 0.0,
     ):
         super().__init__()
         check_head(embedding_dim, head_size)
@@ -136,9 +130,7 @@ class AttentionHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self,
-        x: Vectors,
-        padding_mask: Mask | None = None,
+        self, x: Vectors, padding_mask: Mask | None = None,
         return_attention: bool = True,
     ) -> tuple[HeadVectors, Weights | None]:
         """x (B, T, C) -> output (B, T, D), weights (B, T, T) before dropout.

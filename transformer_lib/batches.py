@@ -128,7 +128,7 @@ class Sentences:
         self.lengths = self.mask.sum(1)  # stays on the CPU
         self.batch_size, self.seed = min(batch_size, len(passages)), seed
         self.per_epoch = len(passages) // self.batch_size
-        self.epoch, self.order, self.longest = -1, None, None
+        self.epoch = -1
 
     def to(self, device: torch.device | str) -> "Sentences":
         """Move the sentences to a device, where batches are then drawn."""
@@ -144,9 +144,9 @@ class Sentences:
     def __call__(self, step: int) -> Labelled:
         epoch, part = divmod(step, self.per_epoch)
         if epoch != self.epoch:
+            shape = self.per_epoch, self.batch_size
             order = shuffled(len(self.labels), self.seed, epoch)
-            order = order[: self.per_epoch * self.batch_size]
-            order = order.view(self.per_epoch, self.batch_size)
+            order = order[: shape[0] * shape[1]].view(shape)
             self.longest = self.lengths[order].amax(1).tolist()
             self.order, self.epoch = order.to(self.tokens.device), epoch
         return self.take(self.order[part], self.longest[part])

@@ -15,7 +15,7 @@ from .attention_head import check_input
 from .feed_forward import FeedForward
 from .multi_head_attention import MultiHeadAttention
 
-# %% ../chapters/07_block.ipynb #c07-030
+# %% ../chapters/07_block.ipynb #c07-032
 class Block(nn.Module):
     """Attention, then feed-forward, each on a normalised copy and added.
 
@@ -55,7 +55,7 @@ class Block(nn.Module):
         x = x + attended
         return x + self.feed_forward(self.feed_forward_norm(x)), maps
 
-# %% ../chapters/07_block.ipynb #c07-048
+# %% ../chapters/07_block.ipynb #c07-054
 def initialise(model: nn.Module, num_layers: int, std: float = 0.02) -> None:
     """Set the first weights of a stack of blocks (Radford et al. 2019).
 
@@ -73,8 +73,8 @@ def initialise(model: nn.Module, num_layers: int, std: float = 0.02) -> None:
             module.reset_parameters()
         if not isinstance(module, (nn.Linear, nn.Embedding)):
             continue
-        writes = name.endswith(("attention.projection", "feed_forward.contract"))
-        scale = math.sqrt(2 * num_layers) if writes else 1
+        writing = ("attention.projection", "feed_forward.contract")
+        scale = math.sqrt(2 * num_layers) if name.endswith(writing) else 1
         nn.init.normal_(module.weight, std=std / scale)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -20,15 +20,15 @@ IGNORE = -100  # a target that is not scored
 
 
 def check_targets(targets: Tensor, logits: Tensor) -> None:
-    """Raise a ValueError unless targets fit logits (B, T, V) and one is scored.
+    """Raise a ValueError unless targets fit logits (B, T, V), one scored.
 
-    (On a GPU only the shape is checked: reading values back would make it wait.)
+    (On a GPU only the shape: reading values back would make it wait.)
     """
     V = logits.shape[-1]
     if targets.shape != logits.shape[:2]:
         raise ValueError(
-            f"targets must have the shape of tokens, {tuple(logits.shape[:2])}, "
-            f"got {tuple(targets.shape)}"
+            f"targets must have the shape of tokens, "
+            f"{tuple(logits.shape[:2])}, got {tuple(targets.shape)}"
         )
     if targets.device.type != "cpu" or torch.compiler.is_compiling():
         return
@@ -51,8 +51,8 @@ def next_token_loss(
 ) -> Float[Tensor, ""]:
     """The mean cross-entropy, in nats, of logits (B, T, V) at targets (B, T).
 
-    A target of -100 is not scored. Raises ValueError for targets of another shape,
-    outside the vocabulary, or all -100.
+    A target of -100 is not scored. Raises ValueError for targets of another
+    shape, outside the vocabulary, or all -100.
     """
     check_targets(targets, logits)
     precise = logits if logits.dtype == torch.float64 else logits.float()
@@ -72,7 +72,7 @@ def start_position(
 ) -> int:
     """How many positions stand before tokens: none, or those in the cache.
 
-    Raises a ValueError if tokens or padding_mask do not fit a model of these sizes.
+    Raises a ValueError if tokens or padding_mask do not fit these sizes.
     """
     longest = sizes["block_size"]
     check_tokens(tokens, sizes["vocab_size"], longest)
@@ -89,11 +89,11 @@ def start_position(
 
 # %% ../chapters/14_decoder.ipynb #c14-020
 class Decoder(nn.Module):
-    """A language model: word and position tables, causal blocks, a final norm, and a
-    projection to the vocabulary (Radford et al. 2019).
+    """A language model: tables, causal blocks, final norm, projection to V
+    (Radford et al. 2019).
 
-    vocab_size: V. block_size: the longest sequence, in tokens. embedding_dim: C.
-    num_heads: H. num_layers: blocks. dropout: as in Block.
+    vocab_size: V. block_size: the longest sequence, in tokens.
+    embedding_dim: C. num_heads: H. num_layers: blocks. dropout: as in Block.
     """
 
     def __init__(
@@ -135,12 +135,12 @@ class Decoder(nn.Module):
     ) -> tuple[
         Float[Tensor, "batch time vocab"], Float[Tensor, ""] | None, Maps
     ]:
-        """tokens (B, T) -> logits (B, T, V), loss, maps: one (B, H, T, T) a layer.
+        """tokens (B, T) -> logits (B, T, V), loss, maps (B, H, T, T) a layer.
 
-        loss is the mean cross-entropy in nats over targets (B, T), None without them;
-        a target of -100 is not scored. padding_mask (B, T) is True at real tokens.
-        return_attention=False: maps is None. With a cache (transformer_lib.sampling)
-        tokens are the new ones only, padding_mask covers the past too, maps is None.
+        loss: mean cross-entropy in nats at targets (B, T), None without them;
+        -100 is not scored. padding_mask (B, T): True at real tokens. maps:
+        None with return_attention=False. With a cache (transformer_lib.sampling)
+        tokens are the new ones only, padding_mask covers the past too.
         """
         past = start_position(tokens, padding_mask, self.sizes, cache)
         tables = self.token_embedding, self.position_embedding

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from .attention_head import AttentionHead, attention_mask
 from .attention_head import check_input, check_padding_mask
 
-# %% ../chapters/05_multi_head_attention.ipynb #c05-022
+# %% ../chapters/05_multi_head_attention.ipynb #c05-024
 def split_heads(
     qkv: Float[Tensor, "batch time channels3"], num_heads: int
 ) -> Float[Tensor, "three batch heads time head"]:
@@ -23,16 +23,13 @@ def split_heads(
     named = qkv.reshape(B, T, 3, num_heads, -1)  # 3C is kind, head, number
     return named.permute(2, 0, 3, 1, 4)
 
-# %% ../chapters/05_multi_head_attention.ipynb #c05-027
+# %% ../chapters/05_multi_head_attention.ipynb #c05-029
 Split = Float[Tensor, "batch heads queries head"]
 Past = Float[Tensor, "batch heads keys head"]
 
 
 def fused_attention(
-    q: Split,
-    k: Past,
-    v: Past,
-    causal: bool = False,
+    q: Split, k: Past, v: Past, causal: bool = False,
     padding_mask: Bool[Tensor, "batch keys"] | None = None,
     dropout: float = 0.0,
 ) -> Float[Tensor, "batch queries channels"]:
@@ -52,7 +49,7 @@ def fused_attention(
     )
     return outputs.transpose(1, 2).flatten(2)
 
-# %% ../chapters/05_multi_head_attention.ipynb #c05-031
+# %% ../chapters/05_multi_head_attention.ipynb #c05-033
 Vectors = Float[Tensor, "batch time channels"]
 Mask = Bool[Tensor, "batch keys"]
 Maps = Float[Tensor, "batch heads time time"]
@@ -66,12 +63,8 @@ class MultiHeadAttention(nn.Module):
     """
 
     def __init__(
-        self,
-        embedding_dim: int,
-        num_heads: int,
-        *,
-        causal: bool = False,
-        dropout: float = 0.0,
+        self, embedding_dim: int, num_heads: int, *,
+        causal: bool = False, dropout: float = 0.0,
     ):
         super().__init__()
         if num_heads < 1 or embedding_dim % num_heads:
@@ -91,8 +84,8 @@ class MultiHeadAttention(nn.Module):
         """Weights (3C, C), biases (3C,): all queries, all keys, all values."""
         names = ("query", "key", "value")
         maps = [getattr(h, name) for name in names for h in self.heads]
-        weights, biases = zip(*((m.weight, m.bias) for m in maps))
-        return torch.cat(weights), torch.cat(biases)
+        weight = torch.cat([m.weight for m in maps])
+        return weight, torch.cat([m.bias for m in maps])
 
     def fused(
         self, x: Vectors, padding_mask: Mask | None, cache=None
@@ -107,11 +100,8 @@ class MultiHeadAttention(nn.Module):
         return fused_attention(q, k, v, head.causal, padding_mask, p)
 
     def forward(
-        self,
-        x: Vectors,
-        padding_mask: Mask | None = None,
-        return_attention: bool = True,
-        cache=None,
+        self, x: Vectors, padding_mask: Mask | None = None,
+        return_attention: bool = True, cache=None,
     ) -> tuple[Vectors, Maps | None]:
         """x (B, T, C) -> output (B, T, C), maps (B, H, T, T).
 

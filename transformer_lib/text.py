@@ -166,7 +166,7 @@ class Split:
     validation: list[Passage]
     test: list[Passage]
 
-
+# %% ../chapters/01_text.ipynb #c01-039
 def split_by_source(
     passages: Sequence[Passage],
     *,
@@ -203,19 +203,17 @@ def split_by_source(
             home[name] = next((p for p in room if size <= room[p]), "train")
             if home[name] in room:
                 room[home[name]] -= size
-    parts: dict[str, list[Passage]] = {
-        "train": [], "validation": [], "test": []
-    }  # fmt: skip
+    parts = {part: [] for part in ("train", "validation", "test")}
     for passage in sorted(passages, key=lambda p: p.label or ""):
         parts[home[unit(passage)]].append(passage)
     return Split(**parts)
 
-# %% ../chapters/01_text.ipynb #c01-039
+# %% ../chapters/01_text.ipynb #c01-041
 def hashed(name: str, seed: int) -> bytes:
     """A number for a name that looks random and is the same everywhere."""
     return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
-# %% ../chapters/01_text.ipynb #c01-049
+# %% ../chapters/01_text.ipynb #c01-051
 def overlap(
     train: Iterable[str], test: Iterable[str], words: int = 8
 ) -> dict[str, float]:
@@ -244,7 +242,7 @@ def overlap(
         "runs": sum(run in pieces for run in tested) / max(len(tested), 1),
     }
 
-# %% ../chapters/01_text.ipynb #c01-059
+# %% ../chapters/01_text.ipynb #c01-061
 def which_library(
     packages: Sequence[str] = SIX_PACKAGES, seed: int = 0
 ) -> Split:
@@ -273,7 +271,7 @@ def python_prose(seed: int = 0) -> Split:
         unit=unit,
     )
 
-# %% ../chapters/01_text.ipynb #c01-062
+# %% ../chapters/01_text.ipynb #c01-064
 def read_utf8(file: Path) -> str:
     """The text of a file; ValueError names a byte that is not UTF-8."""
     try:
@@ -311,7 +309,7 @@ def read_text(path: str | Path) -> list[Passage]:
         )
     return passages
 
-# %% ../chapters/01_text.ipynb #c01-068
+# %% ../chapters/01_text.ipynb #c01-070
 Row = tuple[int, str | None, str | None]  # the line's number, label, text
 
 
@@ -339,7 +337,7 @@ def csv_rows(content: str, name: str) -> Iterable[Row]:
             f"path: line {reader.line_num} of {name} is not CSV ({error})"
         ) from None
 
-# %% ../chapters/01_text.ipynb #c01-070
+# %% ../chapters/01_text.ipynb #c01-072
 def read_labelled(path: str | Path) -> list[Passage]:
     """Read labelled texts: one `label<TAB>text` a line, or a CSV file with
     a header that names the columns label and text.
@@ -352,18 +350,20 @@ def read_labelled(path: str | Path) -> list[Passage]:
     table = file.suffix.lower() == ".csv"
     content = read_utf8(file)
     rows = csv_rows(content, file.name) if table else tab_rows(content)
-    wanted = "have a label and a text" if table else "be a label, a tab and a text"
+    wanted = "have a label and" if table else "be a label, a tab and"
     passages = []
     for number, label, text in rows:
         if not (label and label.strip() and text and text.strip()):
-            raise ValueError(f"path: line {number} of {file.name} must {wanted}")
+            raise ValueError(
+                f"path: line {number} of {file.name} must {wanted} a text"
+            )
         source = f"{file.name}:{number}"
         passages.append(Passage(text.strip(), source, label.strip()))
     if not passages:
         raise ValueError(f"path: {file.name} holds no labelled text")
     return passages
 
-# %% ../chapters/01_text.ipynb #c01-075
+# %% ../chapters/01_text.ipynb #c01-077
 @dataclass(frozen=True)
 class Download:
     """A file on the web: its address, its size in bytes, its SHA-256."""
@@ -382,7 +382,7 @@ DOWNLOADS = {
     ),
 }
 
-# %% ../chapters/01_text.ipynb #c01-077
+# %% ../chapters/01_text.ipynb #c01-079
 def fetch(
     name: str, folder: str | Path | None = None, url: str | None = None
 ) -> Path:
@@ -394,9 +394,8 @@ def fetch(
     one (nothing is kept of it), ConnectionError if it cannot be reached.
     """
     if name not in DOWNLOADS:
-        raise ValueError(
-            f"name must be one of {sorted(DOWNLOADS)}, got {name!r}"
-        )
+        known = sorted(DOWNLOADS)
+        raise ValueError(f"name must be one of {known}, got {name!r}")
     wanted, received = DOWNLOADS[name], []
     address = url or wanted.url
     target = Path(folder or pooch.os_cache("transformer_lib"))
@@ -412,11 +411,11 @@ def fetch(
             ) from None
         received.append(Path(output).stat().st_size)
 
-    known_hash = f"sha256:{wanted.sha256}"
+    sha256 = f"sha256:{wanted.sha256}"
     try:
         return Path(
             pooch.retrieve(
-                address, known_hash, f"{name}.txt", target, downloader=download
+                address, sha256, f"{name}.txt", target, downloader=download
             )
         )
     except ValueError:

@@ -1,0 +1,151 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transformer_lib.batches import Sentences, Windows, encode_all, pad, shuffled
+from transformer_lib.text import Passage
+from transformer_lib.tokens import END, PAD, train_tokenizer
+
+SENTENCE = "the cat sat on the mat"
+WORDS = train_tokenizer([SENTENCE], "word")
+PASSAGES = [Passage(" ".join(SENTENCE.split()[: 1 + i % 6]), f"s{i}", "ab"[i % 2]) for i in range(23)]
+
+
+def sentences(batch_size=5, block_size=4, seed=0, passages=PASSAGES):
+    return Sentences(passages, WORDS, ["a", "b"], block_size, batch_size, seed)
+
+
+def test_each_text_ends_with_the_end():
+    assert encode_all([SENTENCE, "", "cat"], WORDS).tolist() == [8, 4, 7, 6, 8, 5, END, END, 4, END]
+    empty = encode_all([], WORDS)
+    assert empty.shape == (0,) and empty.dtype == torch.long
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=9), min_size=1, max_size=9))
+def test_padding_keeps_every_token_and_marks_it(rows):
+    tokens, mask = pad(rows)
+    assert tokens.shape == mask.shape == (len(rows), max(map(len, rows)))
+    assert [t[m].tolist() for t, m in zip(tokens, mask, strict=True)] == rows
+    assert (tokens[~mask] == PAD).all() and tokens.dtype == torch.long and mask.dtype == torch.bool
+    assert torch.equal(mask, mask.cummin(1).values.bool())  # the filling stands on the right
+    assert torch.equal(pad([torch.tensor(row) for row in rows])[0], tokens)
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[1], []]])
+def test_rows_without_tokens_are_refused(rows):
+    with pytest.raises(ValueError, match="rows must hold at least one row, and each row at least one token"):
+        pad(rows)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), st.integers(0, 1000), st.integers(0, 1000))
+def test_an_order_is_a_function_of_seed_and_epoch(count, seed, epoch):
+    state = torch.get_rng_state()
+    order = shuffled(count, seed, epoch)
+    assert torch.equal(order, shuffled(count, seed, epoch))
+    assert torch.equal(order.sort().values, torch.arange(count))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_seeds_and_epochs_do_not_stand_for_each_other():
+    orders = {tuple(shuffled(50, seed, epoch).tolist()) for seed in range(10) for epoch in range(10)}
+    assert len(orders) == 100
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 9), st.integers(0, 150), st.integers(0, 5), st.integers(0, 40))
+def test_targets_are_the_next_tokens_and_no_place_comes_twice(T, B, more, seed, step):
+    row = torch.arange(2 * T + 1 + more)
+    windows = Windows(row, T, B, seed)
+    inputs, targets = windows(step)
+    assert inputs.shape == targets.shape == (windows.batch_size, T)
+    assert torch.equal(inputs + 1, targets)
+    epoch = step // windows.per_epoch
+    places = torch.cat([windows(epoch * windows.per_epoch + i)[0].flatten() for i in range(windows.per_epoch)])
+    assert places.unique().numel() == places.numel()
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    row = torch.arange(1000) * 7 % 97
+    one, two = Windows(row, 10, 8, seed=3), Windows(row, 10, 8, seed=3)
+    torch.manual_seed(0)
+    for step in (40, 3, 0, 25):
+        one(step)
+    torch.manual_seed(1)
+    for step in (25, 3):
+        assert all(map(torch.equal, one(step), two(step)))
+    assert not torch.equal(Windows(row, 10, 8, seed=4)(3)[0], one(3)[0])
+
+
+def test_every_token_gets_a_past_in_some_epoch():
+    windows = Windows(torch.arange(101), 10, 3)
+    first = {int(windows(epoch * windows.per_epoch)[0][0, 0]) % 10 for epoch in range(60)}
+    assert first == set(range(10))
+
+
+@pytest.mark.parametrize("sizes", [(0, 4), (4, 0), (-1, 4)])
+def test_sizes_below_one_are_refused(sizes):
+    message = f"block_size and batch_size must be at least 1, got {sizes[0]} and {sizes[1]}"
+    with pytest.raises(ValueError, match=message):
+        Windows(torch.arange(100), *sizes)
+    with pytest.raises(ValueError, match=message):
+        sentences(block_size=sizes[0], batch_size=sizes[1])
+
+
+def test_a_text_too_short_is_refused():
+    with pytest.raises(ValueError, match=r"tokens must hold at least 2 \* block_size \+ 1 = 9 ids, got 8"):
+        Windows(torch.arange(8), 4, 1)
+    assert Windows(torch.arange(9), 4, 1).count == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 5), st.integers(0, 30))
+def test_sentences_keep_their_labels_and_their_masks(B, T, seed, step):
+    tokens, mask, labels = sentences(B, T, seed)(step)
+    assert mask.any(0).all() and (tokens[~mask] == PAD).all()
+    known = {(tuple(WORDS.encode(p.text).ids[:T]), "ab".index(p.label)) for p in PASSAGES}
+    assert {(tuple(t[m].tolist()), int(y)) for t, m, y in zip(tokens, mask, labels, strict=True)} <= known
+    assert len(labels) == min(B, 23)
+
+
+def test_an_epoch_of_sentences_has_none_twice():
+    many = [Passage("the", str(i), str(i)) for i in range(23)]
+    batches = Sentences(many, WORDS, [str(i) for i in range(23)], 4, 5)
+    for epoch in range(3):
+        labels = torch.cat([batches(epoch * 4 + i)[2] for i in range(4)])
+        assert len(labels) == labels.unique().numel() == 20
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 100])
+def test_evaluation_sees_every_sentence_once_at_any_batch_size(batch_size):
+    rows = [row for batch in sentences(batch_size).once() for row in zip(*batch, strict=True)]
+    assert [tokens[mask].tolist() for tokens, mask, _ in rows] == [WORDS.encode(p.text).ids[:4] for p in PASSAGES]
+    assert [int(label) for *_, label in rows] == ["ab".index(p.label) for p in PASSAGES]
+
+
+def test_a_sentence_batch_depends_on_seed_and_step_alone():
+    one, two = sentences(seed=1), sentences(seed=1)
+    for step in (9, 2, 0):
+        one(step)
+    assert all(map(torch.equal, one(6), two(6)))
+    assert all(map(torch.equal, one.to("cpu")(6), two(6)))
+
+
+def test_labels_outside_the_list_and_empty_data_are_refused():
+    with pytest.raises(ValueError, match=r"passages: labels must be among \['a', 'b'\], got also \['None', 'c'\]"):
+        sentences(passages=[*PASSAGES, Passage("cat", "x", "c"), Passage("cat", "x")])
+    with pytest.raises(ValueError, match="passages must hold at least one labelled text"):
+        sentences(passages=[])
+    with pytest.raises(ValueError, match="each row at least one token"):
+        sentences(passages=[Passage(" ", "x", "a")])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_are_drawn_on_the_device():
+    windows = Windows(torch.arange(1000), 10, 8)
+    here = windows(30)[0]
+    there = windows.to("cuda")(30)[0]
+    assert there.is_cuda and torch.equal(here, there.cpu())
+    assert all(t.is_cuda for t in sentences().to("cuda")(3))

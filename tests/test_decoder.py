@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
+
 from transformer_lib.decoder import IGNORE, Decoder, next_token_loss
 
 SIZES = dict(embedding_dim=16, num_heads=2, num_layers=2)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from transformer_lib.ngrams import KneserNey, perplexity_of
 
 V = 7

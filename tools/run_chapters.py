@@ -39,6 +39,10 @@ def rename_models(notebook):
 
     for model in roots:
         visit(model)
+    for model in sorted(state, key=lambda m: json.dumps(state[m]["state"], sort_keys=True)):
+        ends = [state[model]["state"].get(end) or [""] for end in ("source", "target")]
+        if all(end[0].removeprefix("IPY_MODEL_") in order for end in ends):
+            visit(model)  # a link between two of them, which no view shows
     number = {model: f"{i:032x}" for i, model in enumerate(order)}
     if state:  # what no output shows need not be stored
         notebook.metadata["widgets"][STATE]["state"] = {model: state[model] for model in order}

@@ -76,7 +76,7 @@ def check_head(embedding_dim: int, head_size: int) -> None:
             f"got {embedding_dim} and {head_size}"
         )
 
-# %% ../chapters/04_attention_head.ipynb #c04-066
+# %% ../chapters/04_attention_head.ipynb #c04-068
 def check_padding_mask(
     padding_mask: Tensor | None, batch: int, time: int
 ) -> None:
@@ -101,7 +101,7 @@ def check_padding_mask(
                 f"row, rows {empty} have none"
             )
 
-# %% ../chapters/04_attention_head.ipynb #c04-068
+# %% ../chapters/04_attention_head.ipynb #c04-070
 Vectors = Float[Tensor, "batch time channels"]
 HeadVectors = Float[Tensor, "batch time head"]
 Mask = Bool[Tensor, "batch time"]

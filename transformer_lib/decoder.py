@@ -139,8 +139,8 @@ class Decoder(nn.Module):
 
         loss: mean cross-entropy in nats at targets (B, T), None without them;
         -100 is not scored. padding_mask (B, T): True at real tokens. maps:
-        None with return_attention=False. With a cache (transformer_lib.sampling)
-        tokens are the new ones only, padding_mask covers the past too.
+        None with return_attention=False. With a cache (see sampling) tokens
+        are the new ones only, padding_mask covers the past too, maps is None.
         """
         past = start_position(tokens, padding_mask, self.sizes, cache)
         tables = self.token_embedding, self.position_embedding

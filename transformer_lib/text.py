@@ -334,7 +334,7 @@ def csv_rows(content: str, name: str) -> Iterable[Row]:
             yield reader.line_num, row["label"], row["text"]
     except csv.Error as error:
         raise ValueError(
-            f"path: line {reader.line_num} of {name} is not CSV ({error})"
+            f"path: line {reader.line_num + 1} of {name} is not CSV ({error})"
         ) from None
 
 # %% ../chapters/01_text.ipynb #c01-072

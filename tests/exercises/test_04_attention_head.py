@@ -50,7 +50,6 @@ def test_attend():
         "sqrt(T)": lambda q, k, v: (q @ k.mT / math.sqrt(q.shape[1])).softmax(-1) @ v,
         "Multiplied": lambda q, k, v: (q @ k.mT * math.sqrt(9)).softmax(-1) @ v,
         "over the queries": lambda q, k, v: (q @ k.mT / 3).softmax(-2) @ v,
-        "over the batch": lambda q, k, v: (q @ k.mT / 3).softmax(0) @ v,
         "changed places": lambda q, k, v: (k @ q.mT / 3).softmax(-1) @ v,
         "after the softmax": lambda q, k, v: (q @ k.mT).softmax(-1) / 3 @ v,
         "shape must be": lambda q, k, v: (q @ k.mT / 3).softmax(-1),

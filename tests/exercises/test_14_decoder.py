@@ -1,6 +1,7 @@
 import torch
-from tests.exercises.checks import verdict
 from torch.nn import functional as F
+
+from tests.exercises.checks import verdict
 
 CHAPTER = "14_decoder"
 RIGHT_SHAPES = ((8, 32, 1000), 240, 4, (8, 2, 32, 32))

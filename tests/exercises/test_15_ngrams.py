@@ -1,6 +1,7 @@
 import math
 
 import torch
+
 from tests.exercises.checks import verdict
 
 CHAPTER = "15_ngrams"

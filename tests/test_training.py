@@ -1,0 +1,437 @@
+"""The training loop and the measures: what would break if one of them were wrong."""
+import inspect
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from transformer_lib import training
+from transformer_lib.batches import Windows
+from transformer_lib.classifier import Classifier, EncoderClassifier
+from transformer_lib.decoder import Decoder
+from transformer_lib.encoder import Encoder
+from transformer_lib.training import (
+    Objective,
+    check_finite,
+    classification_loss,
+    cross_entropy,
+    language_loss,
+    make_accelerator,
+    make_optimizers,
+    schedule,
+    share_of,
+    train,
+)
+
+V, T = 12, 8
+
+
+def decoder(seed=0, dropout=0.0, block_size=T):
+    torch.manual_seed(seed)
+    return Decoder(V, block_size, embedding_dim=16, num_heads=2, num_layers=2, dropout=dropout)
+
+
+def classifier(seed=0):
+    torch.manual_seed(seed)
+    encoder = Encoder(V, T, embedding_dim=16, num_heads=2, num_layers=1)
+    return EncoderClassifier(encoder, Classifier(16, 16, 3))
+
+
+def row(length=400, seed=1):
+    return torch.randint(V, (length,), generator=torch.Generator().manual_seed(seed))
+
+
+def windows(batch_size=8):
+    return Windows(row(), T, batch_size)
+
+
+def run(model=None, batches=None, loss_of=language_loss, precision="no", accumulate=1, **more):
+    model = model or decoder()
+    more = {"steps": 6, "accelerator": make_accelerator("cpu", precision, accumulate)} | more
+    return model, train(model, batches or windows(), loss_of, **more)
+
+
+# ---------------------------------------------------------------- the schedule
+
+
+def test_rate_rises_to_the_whole_and_falls_to_the_floor():
+    shares = [schedule(step, 50, 10, floor=0.1) for step in range(51)]
+    assert shares[0] == 0.1 and shares[9] == shares[10] == 1.0
+    assert all(a < b for a, b in zip(shares[:9], shares[1:10]))
+    assert all(a > b for a, b in zip(shares[10:], shares[11:]))
+    assert shares[30] == pytest.approx(0.55) and shares[50] == pytest.approx(0.1)
+
+
+def test_schedule_without_warmup_and_with_nothing_else():
+    assert schedule(0, 10, 0) == 1
+    assert schedule(4, 5, 5) == 1
+    assert schedule(0, 1, 1) == 1
+
+
+def test_the_rates_that_the_optimizers_get_are_the_scheduled_ones(monkeypatch):
+    rates, step_of = [], torch.optim.AdamW.step
+
+    def step(self, *arguments, **more):
+        rates.append({group["lr"] for group in self.param_groups})
+        return step_of(self, *arguments, **more)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    run(steps=5, warmup=2, learning_rate=0.01)
+    assert rates == [{0.01 * schedule(i, 5, 2)} for i in range(5)]
+
+
+# ---------------------------------------------------------------- the optimisers
+
+
+def names_in(model, optimizers):
+    names = {id(p): name for name, p in model.named_parameters()}
+    return [
+        (type(o).__name__, group["weight_decay"], {names[id(p)] for p in group["params"]})
+        for o in optimizers for group in o.param_groups
+    ]
+
+
+@pytest.mark.parametrize("muon", [True, False])
+@pytest.mark.parametrize("make", [decoder, classifier])
+def test_each_parameter_has_one_group_and_only_matrices_decay(make, muon):
+    model = make()
+    groups = names_in(model, make_optimizers(model, 1e-3, muon=muon, weight_decay=0.3))
+    found = [name for _, _, names in groups for name in names]
+    assert sorted(found) == sorted(name for name, _ in model.named_parameters())
+    parameters = dict(model.named_parameters())
+    for kind, decay, names in groups:
+        for name in names:
+            matrix = parameters[name].ndim == 2 and "embedding" not in name
+            assert decay == (0.3 if matrix else 0.0), name
+            if hasattr(torch.optim, "Muon"):
+                assert (kind == "Muon") == (muon and matrix and "blocks." in name), name
+
+
+def test_without_muon_in_torch_everything_goes_to_adamw(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    assert len(make_optimizers(decoder(), 1e-3)) == 1
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+def test_a_muon_step_is_as_large_as_one_of_adamw():
+    model = decoder()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizers = make_optimizers(model, 1e-3, weight_decay=0.0)
+    language_loss(model, windows()(0)).backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    name = "blocks.0.attention.heads.0.value.weight"
+    moved = (dict(model.named_parameters())[name] - before[name]).square().mean().sqrt()
+    assert 1e-4 < moved < 4e-4
+
+
+# ---------------------------------------------------------------- where and how
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What make_accelerator asks Accelerate for, which is not made."""
+    asked = {}
+    monkeypatch.setattr(training, "Accelerator", lambda **more: asked.update(more))
+    return asked
+
+
+def ask(*arguments):
+    inspect.unwrap(make_accelerator)(*arguments)  # nothing is returned, so without shape checks
+
+
+def test_mps_is_taken_only_when_asked_for(monkeypatch, asked):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    ask()
+    assert asked["cpu"] is True
+    ask("mps")
+    assert asked["cpu"] is False and asked["mixed_precision"] == "no"
+
+
+def test_cuda_is_taken_when_it_is_there_and_not_when_the_launcher_forbids(monkeypatch, asked):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    ask()
+    assert asked["cpu"] is False and asked["mixed_precision"] == "bf16"
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    ask()
+    assert asked["cpu"] is True
+
+
+@pytest.mark.parametrize("arguments, named", [
+    ({"device": "tpu"}, "device must be one of"),
+    ({"device": "cpu", "precision": "fp8"}, "precision must be"),
+    ({"device": "cpu", "accumulate": 0}, "accumulate must be at least 1, got 0"),
+])
+def test_accelerator_refuses_by_name(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        make_accelerator(**arguments)
+
+
+def test_a_second_accelerator_may_have_another_precision():
+    assert make_accelerator("cpu", "bf16").mixed_precision == "bf16"
+    assert make_accelerator("cpu", "no").mixed_precision == "no"
+
+
+# ---------------------------------------------------------------- the loop
+
+
+def test_a_batch_is_memorised():
+    for model, batch, loss_of in (
+        (decoder(), windows()(0), language_loss),
+        (classifier(), (torch.randint(V, (8, T)), torch.ones(8, T, dtype=torch.bool),
+                        torch.arange(8) % 3), classification_loss),
+    ):
+        _, history = run(model, lambda step: batch, loss_of, steps=150, learning_rate=2e-2)
+        assert history.losses[0] > 0.8 * math.log(3)
+        assert history.losses[-1] < 0.2 * history.losses[0]
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_same_seed_same_bits_other_seed_not(precision):
+    def bits(seed):
+        model, history = run(decoder(dropout=0.1), precision=precision, seed=seed)
+        return history.losses, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    (a, x), (b, y), (c, z) = bits(3), bits(3), bits(4)
+    assert a == b and torch.equal(x, y)
+    assert a != c and not torch.equal(x, z)
+
+
+def test_a_batch_in_parts_is_the_whole_batch():
+    _, whole = run()
+    _, parts = run(accumulate=4)
+    assert_close(torch.tensor(parts.losses), torch.tensor(whole.losses), rtol=1e-4, atol=0)
+
+
+def test_parts_that_do_not_divide_a_batch_are_refused():
+    with pytest.raises(ValueError, match="batches must have a size that 3"):
+        run(accumulate=3)
+
+
+def test_parts_take_every_row_once():
+    batch = (torch.arange(12), torch.arange(12) * 2)
+    parts = [share_of(batch, i, 4) for i in range(4)]
+    assert sorted(torch.cat([p[0] for p in parts]).tolist()) == list(range(12))
+    assert all(torch.equal(p[1], 2 * p[0]) for p in parts)
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_the_model_stays_itself(precision):
+    model, other = decoder(), decoder()
+    before = set(vars(model))
+    run(model, precision=precision)
+    assert set(vars(model)) == before and not model.training
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    other.load_state_dict(model.state_dict())
+    tokens = row(T)[None]
+    assert torch.equal(model(tokens)[0], other.eval()(tokens)[0])
+
+
+def test_a_second_run_of_a_model_has_the_precision_too():
+    seen = []
+
+    def loss_of(model, batch):
+        seen.append((model.projection(model.final_norm(torch.zeros(1, 1, 16)))).dtype)
+        return language_loss(model, batch)
+
+    model = decoder()
+    for _ in range(2):
+        run(model, loss_of=loss_of, precision="bf16", steps=1)
+    assert seen == [torch.bfloat16] * 2
+
+
+def test_the_last_evaluation_is_what_one_gets_afterwards():
+    test = row(100, seed=9)
+    model, history = run(
+        steps=5, precision="bf16", evaluate=lambda m: cross_entropy(m, test), evaluate_every=2
+    )
+    assert [step for step, _ in history.evaluations] == [2, 4, 5]
+    assert history.evaluations[-1][1] == cross_entropy(model, test)
+    assert len(history.losses) == 5 and history.seconds > 0
+
+
+def test_evaluation_is_without_dropout_and_training_goes_on_with_it():
+    modes = []
+
+    def loss_of(model, batch):
+        modes.append(model.training)
+        return language_loss(model, batch)
+
+    run(loss_of=loss_of, steps=4, evaluate=lambda m: modes.append(m.training), evaluate_every=2)
+    assert modes == [True, True, False, True, True, False]
+
+
+def test_gradients_are_clipped(monkeypatch):
+    norms, step_of = [], torch.optim.AdamW.step
+
+    def step(self, *arguments, **more):
+        norms.append(torch.cat([p.grad.flatten() for p in model.parameters()]).norm())
+        return step_of(self, *arguments, **more)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    model = decoder()
+    run(model, steps=3, clip=0.01)
+    assert_close(torch.stack(norms), torch.full((3,), 0.01), rtol=1e-3, atol=0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run():
+    calls = []
+
+    def loss_of(model, batch):
+        calls.append(1)
+        return language_loss(model, batch) * (float("nan") if len(calls) == 4 else 1.0)
+
+    model = decoder()
+    with pytest.raises(FloatingPointError, match=r"nan at step 3 \(batch 3, learning rate 0.003\)"):
+        run(model, loss_of=loss_of, learning_rate=3e-3, steps=10, warmup=4)
+    assert len(calls) == 4 and not model.training
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_it_is_saved():
+    class Never:
+        def restore(self, *_):
+            return 0
+
+        def due(self, *_):
+            return True
+
+        def save(self, *_):
+            raise AssertionError("spoilt weights were saved")
+
+    def loss_of(model, batch):
+        loss = language_loss(model, batch)
+        return loss + 0 * (loss - loss.detach()).abs().sqrt()  # a finite loss, a NaN gradient
+
+    with pytest.raises(FloatingPointError, match="step 0"):
+        run(loss_of=loss_of, checkpoints=Never())
+
+
+def test_of_several_losses_the_right_step_is_named():
+    with pytest.raises(FloatingPointError, match=r"inf at step 18 .*rate 0.18"):
+        check_finite([1.0, float("inf"), 1.0], 19, lambda step: step / 100)
+    check_finite([1.0, 2.0], 19, lambda step: 0.0)
+
+
+@pytest.mark.parametrize("settings, named", [
+    ({"steps": 0}, "steps must be at least 1, got 0"),
+    ({"warmup": -1}, "warmup must be from 0 to steps = 6, got -1"),
+    ({"warmup": 7}, "warmup must be from 0 to steps = 6, got 7"),
+    ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+    ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
+    ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
+    ({"clip": 0.0}, "clip must be above 0"),
+    ({"evaluate_every": 0}, "evaluate_every must be at least 1"),
+])
+def test_a_setting_that_cannot_be_is_named(settings, named):
+    with pytest.raises(ValueError, match=named):
+        run(**settings)
+
+
+def test_no_bar_where_bars_are_switched_off(capsys, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    run(steps=2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_objective_gives_the_loss_of_its_model():
+    model, batch = decoder(), windows()(0)
+    assert Objective(model, language_loss)(batch) == language_loss(model, batch)
+
+
+# ---------------------------------------------------------------- many processes
+
+SCRIPT = """
+import json, sys, torch
+from transformer_lib.batches import Windows
+from transformer_lib.decoder import Decoder
+from transformer_lib.training import language_loss, make_accelerator, train
+torch.manual_seed(0)
+model = Decoder(12, 8, embedding_dim=16, num_heads=2, num_layers=2)
+row = torch.randint(12, (400,), generator=torch.Generator().manual_seed(1))
+accelerator = make_accelerator("cpu", "no", accumulate=2)
+history = train(model, Windows(row, 8, 8), language_loss, steps=6, accelerator=accelerator)
+if accelerator.is_main_process:
+    print(json.dumps([accelerator.num_processes, history.losses]))
+"""
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path):
+    (tmp_path / "two.py").write_text(SCRIPT)
+    # the launcher's --cpu starts a single process; --multi_gpu starts as many as it is told,
+    # and make_accelerator("cpu") keeps them on the CPU
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu",
+               "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
+               "--dynamo_backend", "no", "--main_process_port", "0", str(tmp_path / "two.py")]
+    environment = os.environ | {
+        "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
+        "TQDM_DISABLE": "1", "HF_HOME": str(tmp_path),
+        "PYTHONPATH": str(Path(training.__file__).parents[1]),
+    }
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True,
+                          text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    processes, losses = json.loads(done.stdout.strip().splitlines()[-1])
+    assert processes == 2
+    _, alone = run()
+    assert_close(torch.tensor(losses), torch.tensor(alone.losses), rtol=1e-4, atol=0)
+
+
+# ---------------------------------------------------------------- exact perplexity
+
+
+@torch.no_grad()
+def naive(model, tokens, stride):
+    """Each token by itself, from the window in which it is scored."""
+    T, N, nats, scored = min(model.sizes["block_size"], len(tokens) - 1), len(tokens) - 1, 0.0, 0
+    end = T
+    while scored < N:
+        for i in range(scored + 1, end + 1):  # tokens[i] is scored in the window that ends here
+            logits = model(tokens[None, end - T : i])[0][0, -1]
+            nats += F.cross_entropy(logits, tokens[i]).item()
+        scored, end = end, min(end + stride, N)
+    return nats / N
+
+
+@pytest.mark.parametrize("length", [2, 5, 9, 10, 33])
+@pytest.mark.parametrize("stride", [1, 3, 8])
+def test_cross_entropy_is_that_of_a_loop_at_any_batch_size(length, stride):
+    model, tokens = decoder(seed=2), row(length, seed=length)
+    for p in model.parameters():
+        nn.init.normal_(p, std=0.3)
+    expected = naive(model.eval(), tokens, stride)
+    for batch_size in (1, 3, 100):
+        got = cross_entropy(model, tokens, stride=stride, batch_size=batch_size)
+        assert got == pytest.approx(expected, abs=1e-5)
+
+
+def test_cross_entropy_of_a_uniform_model_is_ln_v():
+    model = decoder()
+    nn.init.zeros_(model.projection.weight)
+    assert cross_entropy(model, row()) == pytest.approx(math.log(V), abs=1e-6)
+
+
+def test_cross_entropy_leaves_the_mode_and_ignores_dropout():
+    model = decoder(dropout=0.5).train()
+    assert cross_entropy(model, row(50)) == cross_entropy(model, row(50))
+    assert model.training
+
+
+@pytest.mark.parametrize("arguments, named", [
+    ({"tokens": torch.tensor([1])}, "tokens must be a row of at least 2 ids"),
+    ({"stride": 0}, "stride must be from 1 to block_size = 8, got 0"),
+    ({"stride": 9}, "stride must be from 1 to block_size = 8, got 9"),
+    ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+])
+def test_cross_entropy_refuses_by_name(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        cross_entropy(decoder(), **({"tokens": row(20)} | arguments))

@@ -12,20 +12,21 @@ from machine import store
 
 from transformer_lib.batches import Windows, encode_all
 from transformer_lib.decoder import Decoder
-from transformer_lib.ngrams import KneserNey
+from transformer_lib.ngrams import KneserNey, perplexity_of
 from transformer_lib.sampling import generate
 from transformer_lib.text import python_prose
 from transformer_lib.tokens import train_tokenizer
 from transformer_lib.training import cross_entropy, language_loss, make_accelerator, train
 
 SIZES = dict(embedding_dim=192, num_heads=6, num_layers=4, dropout=0.1)
-T, B, V = 64, 32, 2048
+T, V = 64, 2048
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--batch-size", type=int, default=32, help="windows a step")
     parser.add_argument("--store", default="generator", help="name of the file of results")
     arguments = parser.parse_args()
     split = python_prose()
@@ -34,16 +35,16 @@ def main():
         encode_all([p.text for p in part], tokenizer)
         for part in (split.train, split.validation, split.test))
     results = {"baselines": {"uniform": float(V)}, "runs": [], "sizes": SIZES, "steps": arguments.steps,
-               "block_size": T, "batch_size": B, "vocab_size": V,
+               "block_size": T, "batch_size": arguments.batch_size, "vocab_size": V,
                "train_tokens": len(train_tokens), "test_tokens": len(test_tokens)}
     for order in range(1, 6):
         model = KneserNey(order, V).fit(train_tokens)
-        results["baselines"][f"Kneser-Ney {order}"] = math.exp(-float(model.log_probs(test_tokens).mean()))
+        results["baselines"][f"Kneser-Ney {order}"] = perplexity_of(model.log_probs(test_tokens))
     print(results["baselines"], flush=True)
     for seed in range(arguments.seeds):
         torch.manual_seed(seed)
         model = Decoder(V, T, **SIZES)
-        history = train(model, Windows(train_tokens, T, B, seed), language_loss, steps=arguments.steps,
+        history = train(model, Windows(train_tokens, T, arguments.batch_size, seed), language_loss, steps=arguments.steps,
                         learning_rate=1e-2, accelerator=make_accelerator(), seed=seed,
                         evaluate=lambda model: math.exp(cross_entropy(model, validation_tokens)),
                         evaluate_every=max(1, arguments.steps // 8))

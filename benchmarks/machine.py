@@ -2,12 +2,14 @@
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+# Each script writes into this folder; tests set another.
+RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).parent / "results")
 
 
 def processor():
@@ -22,7 +24,7 @@ def processor():
 def describe():
     """The machine, as a dictionary of plain words and numbers."""
     found = {"processor": processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-             "python": platform.python_version(), "torch": torch.__version__}
+             "system": platform.system(), "python": platform.python_version(), "torch": torch.__version__}
     if hasattr(torch.cpu, "get_capabilities"):
         found["bf16"] = bool(torch.cpu.get_capabilities().get("avx512_bf16")
                              or torch.cpu.get_capabilities().get("amx_bf16"))
@@ -32,7 +34,8 @@ def describe():
 
 
 def store(name, results):
-    """Write results and the machine to benchmarks/results/NAME.json."""
-    RESULTS.mkdir(exist_ok=True)
-    content = {"machine": describe(), "date": time.strftime("%Y-%m-%d"), "results": results}
+    """Write results, the machine and the command to RESULTS/NAME.json."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    content = {"machine": describe(), "date": time.strftime("%Y-%m-%d"), "command": command, "results": results}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -1,10 +1,13 @@
 """Training and generation, tokens a second, beside other libraries' models of the same shape.
 
-All models of a shape run in one process, in turn, round after round; the median round counts.
+All models of a shape run in one process, in turn, round after round, in an order that rotates; the
+median round counts. Every model has random weights, no dropout, ReLU, and a head of its own. On a
+GPU the figures go to speed_gpu.json, and the peers run compiled as well.
 """
 import argparse
 import statistics
 import time
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,7 @@ from transformer_lib.training import choose_precision
 # width, heads, layers, context, vocabulary, batch
 SHAPES = [(64, 2, 4, 32, 6525, 16), (128, 4, 4, 64, 65, 12), (384, 6, 6, 256, 65, 4)]
 GPU_SHAPES = [(768, 12, 12, 1024, 50257, 16)]
+OURS = ("ours", "ours, compiled")
 
 
 class Plain(nn.Module):
@@ -42,15 +46,17 @@ class Plain(nn.Module):
 
 def models(C, H, L, T, V):
     """name: (model, logits(model, tokens)) for ours and for the peers, with random weights."""
-    common = dict(vocab_size=V, dropout=0.0)
     opt = OPTForCausalLM(OPTConfig(
-        hidden_size=C, word_embed_proj_dim=C, ffn_dim=4 * C, num_hidden_layers=L, num_attention_heads=H,
-        max_position_embeddings=T, attention_dropout=0.0, activation_function="relu", pad_token_id=0, **common))
+        vocab_size=V, hidden_size=C, word_embed_proj_dim=C, ffn_dim=4 * C, num_hidden_layers=L,
+        num_attention_heads=H, max_position_embeddings=T, dropout=0.0, attention_dropout=0.0,
+        activation_function="relu", pad_token_id=0, tie_word_embeddings=False))
     gpt = GPT2LMHeadModel(GPT2Config(
         n_embd=C, n_layer=L, n_head=H, n_positions=T, vocab_size=V, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, activation_function="relu", bos_token_id=0, eos_token_id=0))
-    x = TransformerWrapper(num_tokens=V, max_seq_len=T, attn_layers=XDecoder(dim=C, depth=L, heads=H, attn_dim_head=C // H,
-                                                                          attn_flash=True))
+        attn_pdrop=0.0, activation_function="relu", bos_token_id=0, eos_token_id=0, tie_word_embeddings=False))
+    for peer in (opt, gpt):
+        peer.generation_config.eos_token_id = None  # nothing stops a generation early
+    x = TransformerWrapper(num_tokens=V, max_seq_len=T, attn_layers=XDecoder(
+        dim=C, depth=L, heads=H, attn_dim_head=C // H, attn_flash=True, ff_custom_activation=nn.ReLU()))
     ours = Decoder(V, T, embedding_dim=C, num_heads=H, num_layers=L)
     return {
         "ours": (ours, lambda m, t: m(t, return_attention=False)[0]),
@@ -63,26 +69,32 @@ def models(C, H, L, T, V):
 
 def rounds(works, seconds):
     """The median seconds of each work, run in turn until the time is spent (three times at least)."""
-    for work in works.values():
-        work()
-    spent = {name: [] for name in works}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(spent["ours"]) < 3:
-        for name, work in works.items():
+    for name, work in list(works.items()):
+        try:
+            work(), work()
+        except Exception as error:  # no compiler here, or a model that it cannot compile
+            if "compiled" not in str(name):
+                raise
+            print(f"{name}: left out ({type(error).__name__})", flush=True)
+            del works[name]
+    spent, end, names = {name: [] for name in works}, time.perf_counter() + seconds, list(works)
+    while time.perf_counter() < end or len(spent[names[0]]) < 3:
+        for name in names:
             started = time.perf_counter()
-            work()
+            works[name]()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             spent[name].append(time.perf_counter() - started)
+        names = names[1:] + names[:1]
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
 def peak(device, dtype):
     """Matrix-product FLOP/s of the machine: the best of several sizes."""
     best = 0.0
-    for n in (512, 1024, 2048):
-        a, b = torch.randn(2, n, n, device=device, dtype=dtype)
-        for _ in range(5):
+    for n in (512, 1024, 2048) + ((4096, 8192) if device == "cuda" else ()):
+        a, b = torch.randn(2, n, n, device=device).to(dtype)
+        for _ in range(10):
             started = time.perf_counter()
             a @ b
             if device == "cuda":
@@ -91,33 +103,51 @@ def peak(device, dtype):
     return best
 
 
-def training(shape, device, precision, seconds):
+def step_of(model, logits, tokens, device, precision):
+    """One training step as a function: forward, backward, AdamW."""
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+
+    def step():
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            found = logits(model, tokens[:, :-1])
+            loss = F.cross_entropy(found.flatten(0, 1).float(), tokens[:, 1:].flatten())
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def training(shape, device, precisions, seconds, compiled):
+    """Rows of tokens a second, one a precision; all precisions take turns too."""
     C, H, L, T, V, B = shape
-    tokens = torch.randint(V, (B, T + 1), device=device)
-    works = {}
-    for name, (model, logits) in models(C, H, L, T, V).items():
-        model.to(device).train()
-        optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
-
-        def step(model=model, logits=logits, optimizer=optimizer):
-            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                found = logits(model, tokens[:, :-1])
-                loss = F.cross_entropy(found.flatten(0, 1).float(), tokens[:, 1:].flatten())
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-        works[name] = step
-        if name == "ours":
-            inner = sum(p.numel() for n, p in model.named_parameters() if "embedding" not in n)
-    times = rounds(works, seconds)
-    rates = {name: B * T / t for name, t in times.items()}
-    flops = (6 * inner + 12 * L * C * T) * rates["ours"]
-    return rates, flops
+    tokens, works, parameters = torch.randint(V, (B, T + 1), device=device), {}, {}
+    for precision in precisions:
+        for name, (model, logits) in models(C, H, L, T, V).items():
+            model.to(device).train()
+            parameters[name] = sum(p.numel() for p in model.parameters())
+            works[name, precision] = step_of(model, logits, tokens, device, precision)
+            if compiled and (name == "ours" or device == "cuda"):
+                works[name + ", compiled", precision] = step_of(
+                    torch.compile(model), logits, tokens, device, precision)
+            if name == "ours":  # the weights that a token is multiplied with
+                N = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "embedding" not in n)
+    tops = {p: peak(device, torch.bfloat16 if p == "bf16" else torch.float32) for p in precisions}
+    times, found = rounds(works, seconds), []
+    for precision in precisions:
+        rates = {name: B * T / t for (name, p), t in times.items() if p == precision}
+        flops = (6 * N + 12 * L * C * T) * own(rates)
+        found.append(row(shape, "training", precision, rates, parameters=parameters, peak_flops=tops[precision],
+                         share_of_peak=flops / tops[precision]))
+    plain = found[0]["tokens_per_second"][found[0]["best_peer"]]
+    found[-1]["to_best_peer_in_fp32"] = own(found[-1]["tokens_per_second"]) / plain
+    print(f"{shape} training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32")
+    return found
 
 
 @torch.inference_mode()
 def generation(shape, device, seconds):
+    """A row of tokens a second, one sequence, each model with its key-value cache."""
     C, H, L, T, V, _ = shape
     prompt, new, works = torch.randint(1, V, (1, 4), device=device), T - 5, {}
     for name, (model, _) in models(C, H, L, T, V).items():
@@ -127,44 +157,51 @@ def generation(shape, device, seconds):
                 return list(stream(model, prompt.tolist(), tokens=new, temperature=0))
         elif name.startswith("transformers"):
             def work(model=model):
-                return model.generate(prompt, max_new_tokens=new, min_new_tokens=new, do_sample=False,
-                                      use_cache=True, pad_token_id=0)
+                return model.generate(prompt, max_new_tokens=new, do_sample=False, use_cache=True,
+                                      pad_token_id=0, attention_mask=torch.ones_like(prompt))[0, 4:]
         elif name == "x-transformers":
             wrapped = AutoregressiveWrapper(model)
 
             def work(wrapped=wrapped):
-                return wrapped.generate(prompt, new, temperature=0.0, cache_kv=True)
+                return wrapped.generate(prompt, new, temperature=0.0, cache_kv=True)[0]
         else:
             continue  # it has no cache
+        assert len(work()) == new, name
         works[name] = work
-    return {name: new / t for name, t in rounds(works, seconds).items()}
+    return row(shape, "generation", "no", {name: new / t for name, t in rounds(works, seconds).items()})
+
+
+def own(rates):
+    """Our rate: compiled, if that is faster, on a GPU only."""
+    return max(rates[name] for name in OURS if name in rates) if torch.cuda.is_available() else rates["ours"]
 
 
 def row(shape, what, precision, rates, **more):
-    best = max((name for name in rates if name != "ours"), key=rates.get)
-    print(f"{shape} {what} {precision}: ours {rates['ours']:,.0f} tokens/s, best peer {best} "
-          f"{rates[best]:,.0f}, ratio {rates['ours'] / rates[best]:.2f}", flush=True)
+    """One comparison, printed and as it is stored."""
+    best = max((name for name in rates if name not in OURS), key=rates.get)
+    ours = own(rates)
+    print(f"{shape} {what} {precision}: ours {ours:,.0f} tokens/s, best peer {best} "
+          f"{rates[best]:,.0f}, ratio {ours / rates[best]:.2f}", flush=True)
     return {"shape": shape, "what": what, "precision": precision, "tokens_per_second": rates,
-            "best_peer": best, "ratio": rates["ours"] / rates[best], **more}
+            "best_peer": best, "ratio": ours / rates[best], **more}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15, help="for each comparison")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--shapes", type=int, nargs="+", help="numbers of the shapes, from 0; default: all")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True,
+                        help="measure torch.compile too")
+    arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    warnings.filterwarnings("ignore")
     torch.manual_seed(0)
-    results = []
-    for shape in SHAPES + (GPU_SHAPES if device == "cuda" else []):
-        plain = None
-        for precision in dict.fromkeys(["no", choose_precision(device)]):
-            top = peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-            rates, flops = training(shape, device, precision, seconds)
-            plain = plain or max(rate for name, rate in rates.items() if name != "ours")
-            results.append(row(shape, "training", precision, rates, share_of_peak=flops / top,
-                               to_best_peer_in_fp32=rates["ours"] / plain))
-        results.append(row(shape, "generation", "no", generation(shape, device, seconds)))
-    store("speed", results)
+    shapes, results = SHAPES + (GPU_SHAPES if device == "cuda" else []), []
+    precisions = list(dict.fromkeys(["no", choose_precision(device)]))
+    for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:
+        results += training(shape, device, precisions, arguments.seconds * len(precisions), arguments.compile)
+        results.append(generation(shape, device, arguments.seconds))
+    store("speed_gpu" if device == "cuda" else "speed", results)
 
 
 if __name__ == "__main__":

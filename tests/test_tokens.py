@@ -33,7 +33,7 @@ def test_characters_decode_what_was_encoded(text):
 
 
 def test_line_breaks_and_rare_spaces_are_characters_too():
-    text = "a\nb\r\n\tc\x85\u2028\x00 e\u0301"
+    text = "a\n\nb\r\n\tc\x85\u2028\x00 e\u0301"
     tokenizer = train_tokenizer([text], "char")
     assert len(tokenizer.encode(text).ids) == len(text)
     assert tokenizer.decode(tokenizer.encode(text).ids) == text

@@ -196,6 +196,25 @@ def test_a_batch_is_memorised():
         assert history.losses[-1] < 0.2 * history.losses[0]
 
 
+def test_the_loop_is_forward_backward_clip_step():
+    model, batches, expected = decoder(), windows(), []
+    optimizers = make_optimizers(model, 1e-2, weight_decay=0.2)
+    for step in range(6):
+        for group in (g for o in optimizers for g in o.param_groups):
+            group["lr"] = 1e-2 * schedule(step, 6, 2)
+        model.zero_grad()
+        loss = language_loss(model, batches(step))
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        for optimizer in optimizers:
+            optimizer.step()
+        expected.append(loss.item())
+    other, history = run(learning_rate=1e-2, weight_decay=0.2, clip=0.5, warmup=2)
+    assert history.losses == expected
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_same_seed_same_bits_other_seed_not(precision):
     def bits(seed):

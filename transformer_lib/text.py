@@ -257,18 +257,23 @@ def which_library(
 
 
 def python_prose(seed: int = 0) -> Split:
-    """The book's text for the generator: all the prose, split by file."""
+    """The book's text for the generator: all the prose, split by file.
+
+    A passage that stands in several places is kept once. Passages have no
+    label: files of all packages are dealt out together.
+    """
+    once: dict[str, Passage] = {}
+    for passage in python_documentation():
+        unlabelled = Passage(passage.text, passage.source)
+        once.setdefault(bare(passage.text), unlabelled)
 
     def unit(passage: Passage) -> str:
-        topic = passage.label == "topics"  # there, a page is a source
-        return passage.source if topic else passage.source.split(":")[0]
+        if passage.source.startswith("topics:"):  # there, a page is a unit
+            return passage.source
+        return passage.source.split(":")[0]
 
     return split_by_source(
-        python_documentation(),
-        validation=0.05,
-        test=0.1,
-        seed=seed,
-        unit=unit,
+        list(once.values()), validation=0.05, test=0.1, seed=seed, unit=unit
     )
 
 # %% ../chapters/01_text.ipynb #c01-064

@@ -37,7 +37,7 @@ def language_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     tokens, targets = batch
     return model(tokens, targets, return_attention=False)[1]
 
-# %% ../chapters/10_training.ipynb #c10-012
+# %% ../chapters/10_training.ipynb #c10-014
 @torch.inference_mode()
 def predict(model: nn.Module, sentences: Sentences) -> Int[Tensor, "n"]:
     """The most probable class of every sentence, in order, on the CPU."""
@@ -58,7 +58,7 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
     right = predict(model, sentences) == sentences.labels.cpu()
     return float(right.float().mean())
 
-# %% ../chapters/10_training.ipynb #c10-022
+# %% ../chapters/10_training.ipynb #c10-026
 def schedule(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
     """The share of the learning rate at a step, from 0 to 1.
 
@@ -70,7 +70,7 @@ def schedule(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
     done = (step - warmup) / max(1, steps - warmup)
     return floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2
 
-# %% ../chapters/10_training.ipynb #c10-040
+# %% ../chapters/10_training.ipynb #c10-050
 def make_optimizers(
     model: nn.Module,
     learning_rate: float,
@@ -121,7 +121,7 @@ def make_optimizers(
         ),
     ]
 
-# %% ../chapters/10_training.ipynb #c10-046
+# %% ../chapters/10_training.ipynb #c10-056
 def choose_precision(device: str) -> str:
     """ "bf16" where the hardware multiplies it fast, else "no" (float32)."""
     fast = False
@@ -132,7 +132,7 @@ def choose_precision(device: str) -> str:
         fast = can.get("avx512_bf16") or can.get("amx_bf16")
     return "bf16" if fast else "no"
 
-# %% ../chapters/10_training.ipynb #c10-048
+# %% ../chapters/10_training.ipynb #c10-058
 def make_accelerator(
     device: str | None = None,
     precision: str | None = None,
@@ -171,7 +171,7 @@ def make_accelerator(
         gradient_accumulation_steps=accumulate,
     )
 
-# %% ../chapters/10_training.ipynb #c10-052
+# %% ../chapters/10_training.ipynb #c10-062
 class Objective(nn.Module):
     """A model and its loss as one module, which gives the loss of a batch.
 
@@ -187,7 +187,7 @@ class Objective(nn.Module):
         """batch, as loss_of takes it -> its mean loss."""
         return self.loss_of(self.model, batch)
 
-# %% ../chapters/10_training.ipynb #c10-056
+# %% ../chapters/10_training.ipynb #c10-066
 def share_of(batch: tuple, number: int, parts: int) -> tuple:
     """Every parts-th row of a batch, from row `number` on."""
     if len(batch[0]) % parts:
@@ -197,7 +197,7 @@ def share_of(batch: tuple, number: int, parts: int) -> tuple:
         )
     return tuple(tensor[number::parts] for tensor in batch)
 
-# %% ../chapters/10_training.ipynb #c10-060
+# %% ../chapters/10_training.ipynb #c10-072
 def update(
     accelerator: Accelerator,
     objective: nn.Module,
@@ -227,7 +227,7 @@ def update(
         losses.append(loss.detach())
     return torch.stack(losses).mean() + 0 * norm
 
-# %% ../chapters/10_training.ipynb #c10-062
+# %% ../chapters/10_training.ipynb #c10-074
 @dataclass
 class History:
     """What a run went through.
@@ -253,7 +253,7 @@ def check_finite(
                 f"learning_rate or a longer warmup"
             )
 
-# %% ../chapters/10_training.ipynb #c10-064
+# %% ../chapters/10_training.ipynb #c10-076
 def check_run(
     steps: int, warmup: int, clip: float, evaluate_every: int
 ) -> None:
@@ -271,7 +271,7 @@ def check_run(
             f"evaluate_every must be at least 1, got {evaluate_every}"
         )
 
-# %% ../chapters/10_training.ipynb #c10-066
+# %% ../chapters/10_training.ipynb #c10-078
 def train(
     model: nn.Module,
     batches: Callable[[int], tuple],
@@ -356,7 +356,7 @@ def train(
         model.eval()
     return history
 
-# %% ../chapters/10_training.ipynb #c10-084
+# %% ../chapters/10_training.ipynb #c10-100
 @torch.inference_mode()
 def cross_entropy(
     model: nn.Module,

@@ -1,0 +1,105 @@
+"""The checks of the training chapter tell right answers from wrong ones."""
+import math
+
+import torch
+
+from tests.exercises.checks import verdict
+
+
+def judge(check, answer):
+    return verdict("10_training", check, answer)
+
+
+def test_linear():
+    def right(step, steps, warmup):
+        return min((step + 1) / warmup, (steps - max(step, warmup)) / (steps - warmup))
+
+    assert judge("check_linear", right).startswith("Right")
+    assert judge("check_linear", lambda *_: None).startswith("Not yet")
+    assert judge("check_linear", lambda *_: 1 / 0).startswith("Not yet")
+    for wrong, word in (
+        (lambda s, n, w: s / w if s < w else (n - s) / (n - w), "count"),
+        (lambda s, n, w: (s + 1) / w if s < w else (n - s) / n, "jumps"),
+        (lambda s, n, w: (n - s) / n, "missing"),
+        (lambda s, n, w: min(1, (s + 1) / w), "does not fall"),
+        (lambda s, n, w: 0.3, "Not this line"),
+    ):
+        said = judge("check_linear", wrong)
+        assert word in said and not said.startswith("Right")
+
+
+def test_clip():
+    def right(gradients, limit):
+        norm = torch.linalg.vector_norm(torch.cat([g.reshape(-1) for g in gradients]))
+        return tuple(g / torch.clamp(norm / limit, min=1) for g in gradients)
+
+    def whole(gradients, limit):
+        norm = torch.cat([g.flatten() for g in gradients]).norm()
+        return [g * limit / norm for g in gradients]
+
+    assert judge("check_clip", right).startswith("Right")
+    assert judge("check_clip", lambda g, limit: None).startswith("Not yet")
+    for wrong, word in (
+        (whole, "scale down only"),
+        (lambda gs, m: [g * min(1, m / g.norm()) for g in gs], "alone"),
+        (lambda gs, m: [g.clamp(-m, m) for g in gs], "one by one"),
+        (lambda gs, m: gs, "7.00"),
+        (lambda gs, m: [g.flatten() for g in right(gs, m)], "shapes"),
+        (lambda gs, m: [-g for g in right(gs, m)], "direction"),
+    ):
+        said = judge("check_clip", wrong)
+        assert word in said and not said.startswith("Right"), said
+
+
+def loop(order, rate_sign=1):
+    def answer(weight, gradient_of, steps, rate=0.1):
+        optimizer = torch.optim.SGD([weight], lr=rate_sign * rate)
+        for step in range(steps):
+            loss = (weight * gradient_of(step)).sum()
+            for action in order:
+                {"zero": optimizer.zero_grad, "back": loss.backward,
+                 "step": optimizer.step}[action]()
+    return answer
+
+
+def test_repaired():
+    def by_hand(weight, gradient_of, steps, rate=0.1):
+        with torch.no_grad():
+            for step in range(steps):
+                weight -= rate * gradient_of(step)
+
+    for right in (loop(["back", "step", "zero"]), by_hand):
+        assert judge("check_repaired", right).startswith("Right")
+    assert judge("check_repaired", lambda *_, **__: None).startswith("Not yet")
+    for wrong, word in (
+        (loop(["back", "zero", "step"]), "who took"),
+        (loop(["back", "step"]), "add up"),
+        (loop(["zero", "back"]), "no step"),
+        (lambda *a, **k: by_hand(*a, **{n: -v for n, v in k.items()}), "up the hill"),
+        (lambda *a, **k: by_hand(*a, **{n: v / 2 for n, v in k.items()}), "not by rate"),
+    ):
+        said = judge("check_repaired", wrong)
+        assert word in said and not said.startswith("Right"), said
+
+
+def test_perplexity():
+    def right(means, counts):
+        share = torch.tensor(counts) / sum(counts)
+        return (torch.tensor(means) * share).sum().exp()
+
+    assert judge("check_perplexity", right).startswith("Right")
+    assert judge("check_perplexity", lambda *_: None).startswith("Not yet")
+
+    def nats(means, counts):
+        return sum(m * c for m, c in zip(means, counts)) / sum(counts)
+
+    for wrong, word in (
+        (lambda m, c: math.exp(sum(m) / len(m)), "unequally"),
+        (nats, "These are nats"),
+        (lambda m, c: sum(math.exp(a) * b for a, b in zip(m, c)) / sum(c), "too large"),
+        (lambda m, c: sum(map(math.exp, m)) / len(m), "by tokens"),
+        (lambda m, c: 2 ** nats(m, c), "base is e"),
+        (lambda m, c: 7.0, "is 7.000"),
+    ):
+        said = judge("check_perplexity", wrong)
+        assert word in said and not said.startswith("Right"), said

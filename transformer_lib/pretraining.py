@@ -22,7 +22,7 @@ from .tokens import MASK, SPECIAL_TOKENS
 def without_sources(
     passages: Iterable[Passage], *held_out: Iterable[Passage]
 ) -> list[Passage]:
-    """The passages that share no source with a passage of any list in held_out."""
+    """The passages that share no source with any list in held_out."""
     held = {passage.source for part in held_out for passage in part}
     return [passage for passage in passages if passage.source not in held]
 
@@ -36,10 +36,10 @@ def mask_tokens(
     share: float,
     generator: torch.Generator,
 ) -> tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]:
-    """Hide a share of the tokens (B, T) and ask for them: inputs and targets, (B, T).
+    """Hide a share of the tokens (B, T); return inputs and targets, (B, T).
 
-    Of the places asked about, 8 in 10 become <mask>, 1 in 10 a random token, 1 in 10
-    stay as they are (Devlin et al. 2019). All other targets are IGNORE.
+    Of the places asked about, 8 in 10 become <mask>, 1 in 10 a random token,
+    1 in 10 stay (Devlin et al. 2019). All other targets are IGNORE.
     """
     draw = torch.rand(tokens.shape, generator=generator).to(tokens.device)
     draw = draw.masked_fill(tokens < len(SPECIAL_TOKENS), 1.0)
@@ -53,10 +53,10 @@ def mask_tokens(
 class MaskedWindows(Windows):
     """Batches of windows of a long row of tokens, with a share of them hidden.
 
-    tokens, block_size, batch_size, seed: as in Windows. share: of the tokens to ask
-    for, between 0 and 1. `windows(step)` returns (inputs, targets), both (B, T), a
-    function of seed and step alone: masks differ each time a window comes back
-    (Liu et al. 2019).
+    tokens, block_size, batch_size, seed: as in Windows. share: of the tokens
+    to ask for, between 0 and 1. `windows(step)` returns (inputs, targets),
+    both (B, T), a function of seed and step alone: other places are hidden
+    each time a window comes back (Liu et al. 2019).
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class MaskedWindows(Windows):
 
 # %% ../chapters/13_pretraining.ipynb #c13-025
 class MaskedLanguageModel(nn.Module):
-    """An encoder and a head that guesses hidden tokens: layer norm and projection to V.
+    """An encoder and a head that guesses tokens: layer norm, projection to V.
 
-    encoder: trained in place, it is yours to use afterwards. sizes: the encoder's.
+    encoder: trained in place, yours to use afterwards. sizes: the encoder's.
     """
 
     def __init__(self, encoder: Encoder):
@@ -97,7 +97,7 @@ class MaskedLanguageModel(nn.Module):
     def forward(self, tokens, padding_mask=None, chosen=None) -> Tensor:
         """tokens (B, T) -> logits (B, T, V), or (n, V) of the n places chosen.
 
-        padding_mask and chosen are (B, T), True at real tokens and at chosen places.
+        padding_mask and chosen (B, T): True at real tokens, at chosen places.
         """
         x = self.encoder(tokens, padding_mask, return_attention=False)[0]
         if chosen is not None:
@@ -106,7 +106,7 @@ class MaskedLanguageModel(nn.Module):
 
 # %% ../chapters/13_pretraining.ipynb #c13-027
 def masked_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
-    """The mean cross-entropy of a masked language model on the hidden tokens of a batch."""
+    """The mean cross-entropy on the hidden tokens of a batch."""
     inputs, targets = batch
     chosen = targets != IGNORE
     logits = model(inputs, chosen=chosen).float()  # (n, V)
@@ -117,10 +117,10 @@ def masked_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
 def finetuning_loss(
     model: nn.Module, batch: tuple, hidden: float = 0.2, smoothing: float = 0.1
 ) -> Float[Tensor, ""]:
-    """The loss of a classifier on a batch of Sentences, made harder to learn by heart.
+    """The loss of a classifier on Sentences, made harder to learn by heart.
 
-    hidden: the share of tokens replaced by <mask>. smoothing: the part of each
-    target spread evenly over all classes (Szegedy et al. 2016). Both from 0 to 1.
+    hidden: the share of tokens replaced by <mask>. smoothing: the part of
+    each target spread over all classes (Szegedy et al. 2016). Both below 1.
     """
     for name, share in (("hidden", hidden), ("smoothing", smoothing)):
         if not 0 <= share < 1:

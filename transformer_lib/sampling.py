@@ -113,10 +113,10 @@ class LayerCache:
         return self.memory[:, :, :, : self.length].unbind(0)
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add k, v (B, H, T, D); return all so far, each (B, H, past + T, D)."""
+        """Add k, v (B, H, T, D); return all, each (B, H, past + T, D)."""
         return self.put(torch.stack((k, v)))
 
-# %% ../chapters/17_sampling.ipynb #c17-057
+# %% ../chapters/17_sampling.ipynb #c17-058
 class Cache:
     """The key-value cache of a decoder: one LayerCache a layer (Shazeer 2019).
 
@@ -138,7 +138,7 @@ class Cache:
         for layer in self.layers:
             layer.length = 0
 
-# %% ../chapters/17_sampling.ipynb #c17-063
+# %% ../chapters/17_sampling.ipynb #c17-064
 def left_pad(
     prompts: Sequence[Sequence[int]],
 ) -> tuple[Int[Tensor, "batch time"], Bool[Tensor, "batch time"] | None]:
@@ -151,7 +151,7 @@ def left_pad(
     flipped, mask = pad([list(row)[::-1] for row in prompts])
     return flipped.flip(1), None if mask.all() else mask.flip(1)
 
-# %% ../chapters/17_sampling.ipynb #c17-073
+# %% ../chapters/17_sampling.ipynb #c17-074
 def norm_of(norm: nn.LayerNorm) -> tuple:
     """What torch.layer_norm takes after its input."""
     return norm.normalized_shape, norm.weight, norm.bias, norm.eps
@@ -171,7 +171,7 @@ def added(x: Tensor, inner: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
     """x plus a linear map of inner: what a sublayer does to the stream."""
     return x + torch.addmm(bias, inner, weight)
 
-# %% ../chapters/17_sampling.ipynb #c17-076
+# %% ../chapters/17_sampling.ipynb #c17-077
 class OneToken:
     """A decoder's forward for one new token a row, without its modules.
 
@@ -212,7 +212,7 @@ class OneToken:
             x = added(x, normed(x, *expand).relu_(), *contract)
         return normed(x, *self.last)
 
-# %% ../chapters/17_sampling.ipynb #c17-079
+# %% ../chapters/17_sampling.ipynb #c17-080
 PLAIN = {
     *(Decoder, Block, MultiHeadAttention, AttentionHead, FeedForward),
     *(nn.Embedding, nn.LayerNorm, nn.Linear, nn.Dropout, nn.ModuleList),
@@ -220,8 +220,9 @@ PLAIN = {
 
 
 def is_plain(decoder: nn.Module) -> bool:
-    """True if OneToken computes what the decoder does: all its modules are of
-    the book's classes and PyTorch's, with no hook and no forward of their own."""
+    """True if OneToken computes what the decoder does: all its modules are
+    the book's and PyTorch's own, with no hooks and no forward of their own.
+    """
     return all(
         type(module) in PLAIN
         and not module._forward_hooks
@@ -230,19 +231,19 @@ def is_plain(decoder: nn.Module) -> bool:
         for module in decoder.modules()
     )
 
-# %% ../chapters/17_sampling.ipynb #c17-082
+# %% ../chapters/17_sampling.ipynb #c17-083
 class Continuation:
     """Rows of text that grow, and the logits of what comes next.
 
-    prompts: as in stream. cached: remember keys and values. When the rows have
-    outgrown block_size, the last half of block_size is kept.
+    prompts: as in stream. cached: remember keys and values. When the rows
+    outgrow block_size, the last half of block_size is kept.
     """
 
     def __init__(self, decoder: Decoder, prompts, cached: bool = True):
-        context, mask = left_pad(prompts)
         device = next(decoder.parameters()).device
-        self.context = context.to(device)
-        self.mask = mask if mask is None else mask.to(device)
+        self.context, self.mask = (
+            t if t is None else t.to(device) for t in left_pad(prompts)
+        )
         self.decoder, self.size = decoder, decoder.sizes["block_size"]
         self.cache = Cache(decoder) if cached else None
         fast = cached and is_plain(decoder)
@@ -252,15 +253,11 @@ class Continuation:
         """The scores (B, V) of every row's next token."""
         if self.context.shape[1] > self.size:
             self.shorten(max(1, self.size // 2))
-        if self.cache is None:
-            return self.decoder(
-                self.context, None, self.mask, return_attention=False
-            )[0][:, -1]
-        past = self.cache.length
+        past = self.cache.length if self.cache else 0
         new = self.context[:, past:]
         if self.one and past and new.shape[1] == 1:
             return self.one(new[:, 0], self.mask)
-        return self.decoder(new, None, self.mask, cache=self.cache)[0][:, -1]
+        return self.decoder(new, None, self.mask, False, self.cache)[0][:, -1]
 
     def shorten(self, kept: int) -> None:
         """Forget all but the last `kept` tokens: they get new positions."""
@@ -268,7 +265,7 @@ class Continuation:
         if self.mask is not None:
             mask = self.mask[:, -kept:]
             self.mask = None if mask.all() else mask
-        if self.cache is not None:
+        if self.cache:
             self.cache.clear()
 
     def add(self, chosen: Int[Tensor, "batch 1"]) -> None:
@@ -277,7 +274,7 @@ class Continuation:
         if self.mask is not None:
             self.mask = F.pad(self.mask, (0, 1), value=True)
 
-# %% ../chapters/17_sampling.ipynb #c17-086
+# %% ../chapters/17_sampling.ipynb #c17-087
 @torch.inference_mode()
 def stream(
     decoder: Decoder,
@@ -325,7 +322,7 @@ def stream(
     finally:
         decoder.train(was_training)
 
-# %% ../chapters/17_sampling.ipynb #c17-091
+# %% ../chapters/17_sampling.ipynb #c17-092
 def generate(
     decoder: Decoder,
     tokenizer: Tokenizer,
@@ -342,16 +339,17 @@ def generate(
     `"".join(generate(...))` is the whole.
     """
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]
-    text, drawn = "", []
+    row = [] if ids == [END] else list(ids)  # with what is drawn
+    text = tokenizer.decode(row)
     for token in stream(decoder, [ids], tokens=tokens, stop=stop, **choice):
         if int(token) in stop:
             break
-        drawn.append(int(token))
-        longer = tokenizer.decode(drawn)
+        row.append(int(token))
+        longer = tokenizer.decode(row)
         if longer.endswith("\ufffd"):  # half a character waits for the rest
             continue
         if longer != text:
             yield longer[len(text) :]
         text = longer
-    if rest := tokenizer.decode(drawn)[len(text) :]:
+    if rest := tokenizer.decode(row)[len(text) :]:
         yield rest

@@ -73,13 +73,14 @@ def describe_model(model: nn.Module, labels: list[str] | None) -> dict:
 # %% ../chapters/19_saving.ipynb #c19-014
 def save_model(
     folder: str | Path,
-    model: Decoder | EncoderClassifier,
+    model: nn.Module,
     tokenizer: Tokenizer,
     labels: list[str] | None = None,
 ) -> None:
-    """Save a model as model.safetensors, config.json and tokenizer.json.
+    """Save a Decoder or an EncoderClassifier as a folder of three files.
 
-    labels: the names of a classifier's classes, in order. Raises ValueError
+    model.safetensors, config.json and tokenizer.json. labels: the names of a
+    classifier's classes, in order. Raises ValueError
     for another model, OSError if the folder cannot be written.
     """
     config = describe_model(model, labels)

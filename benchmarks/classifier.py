@@ -7,6 +7,7 @@ and test sources left out), fine-tuning on the labelled training sentences, and 
 fine-tuning from scratch. All settings were chosen on the validation part; the test part
 is read once per seed, at the end. A file that exists is continued, seed by seed.
 """
+
 import argparse
 import json
 import os
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+
 from transformer_lib.batches import Sentences, encode_all
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.encoder import Encoder
@@ -70,8 +72,11 @@ def machine() -> dict:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines()
-                 if line.startswith("model name")]
+        names = [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         name = names[0] if names else name
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
@@ -100,15 +105,24 @@ def baselines(split, unlabelled) -> dict:
     labels = {name: np.array([p.label for p in part]) for name, part in vars(split).items()}
     names, counts = np.unique(labels["train"], return_counts=True)
     rows = []
-    for source, seen in (("labelled", texts["train"]), ("unlabelled", [p.text for p in unlabelled])):
+    for source, seen in (
+        ("labelled", texts["train"]),
+        ("unlabelled", [p.text for p in unlabelled]),
+    ):
         for sublinear in (False, True):
             tfidf = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=sublinear).fit(seen)
             x = {name: tfidf.transform(part) for name, part in texts.items()}
             for C in (1, 3, 10, 30, 100):
                 model = LogisticRegression(C=C, max_iter=2000).fit(x["train"], labels["train"])
-                rows.append({"idf": source, "sublinear_tf": sublinear, "C": C,
-                             "validation": model.score(x["validation"], labels["validation"]),
-                             "test": model.score(x["test"], labels["test"])})
+                rows.append(
+                    {
+                        "idf": source,
+                        "sublinear_tf": sublinear,
+                        "C": C,
+                        "validation": model.score(x["validation"], labels["validation"]),
+                        "test": model.score(x["test"], labels["test"]),
+                    }
+                )
 
     def chosen(rows):
         return max(rows, key=lambda row: row["validation"])
@@ -140,12 +154,23 @@ def run(seed, split, unlabelled, recipe, accelerator) -> dict:
     model = MaskedLanguageModel(Encoder(V, T, dropout=first["dropout"], **sizes))
     tokens = encode_all(texts, tokenizer)
     windows = MaskedWindows(tokens, T, first["batch_size"], seed, first["share"])
-    history = train(model, windows, masked_loss, steps=first["steps"],
-                    learning_rate=first["learning_rate"], accelerator=accelerator, seed=seed)
-    result = {"seed": seed, "pretraining_tokens": len(tokens),
-              "pretraining_losses": np.array(history.losses).reshape(-1, 20).mean(1).round(4).tolist()
-              if first["steps"] % 20 == 0 else [],
-              "pretraining_seconds": round(time.perf_counter() - started, 1)}
+    history = train(
+        model,
+        windows,
+        masked_loss,
+        steps=first["steps"],
+        learning_rate=first["learning_rate"],
+        accelerator=accelerator,
+        seed=seed,
+    )
+    result = {
+        "seed": seed,
+        "pretraining_tokens": len(tokens),
+        "pretraining_losses": np.array(history.losses).reshape(-1, 20).mean(1).round(4).tolist()
+        if first["steps"] % 20 == 0
+        else [],
+        "pretraining_seconds": round(time.perf_counter() - started, 1),
+    }
 
     def loss(model, batch):
         return finetuning_loss(model, batch, second["hidden_words"], second["label_smoothing"])
@@ -158,9 +183,18 @@ def run(seed, split, unlabelled, recipe, accelerator) -> dict:
             encoder.load_state_dict(model.encoder.state_dict())
         head = Classifier(recipe["embedding_dim"], recipe["hidden_dim"], len(SIX_PACKAGES))
         classifier = EncoderClassifier(encoder, head)
-        parts = {part: sentences(part, 128).to(accelerator.device) for part in ("validation", "test")}
-        train(classifier, sentences("train", second["batch_size"]), loss, steps=second["steps"],
-              learning_rate=second["learning_rate"], accelerator=accelerator, seed=seed)
+        parts = {
+            part: sentences(part, 128).to(accelerator.device) for part in ("validation", "test")
+        }
+        train(
+            classifier,
+            sentences("train", second["batch_size"]),
+            loss,
+            steps=second["steps"],
+            learning_rate=second["learning_rate"],
+            accelerator=accelerator,
+            seed=seed,
+        )
         result[kind] = {part: accuracy(classifier, parts[part]) for part in parts}
         result[kind]["seconds"] = round(time.perf_counter() - started, 1)
         result["parameters"] = sum(p.numel() for p in classifier.parameters())
@@ -171,14 +205,18 @@ def summary(stored) -> str:
     """The table that is printed at the end."""
     base = stored["baselines"]
     lines = [f"majority                     {base['majority']:.3f}"]
-    for name, text in (("tfidf", "TF-IDF, labelled text"),
-                       ("tfidf_unlabelled", "TF-IDF, idf of all text"),
-                       ("tfidf_best_on_test", "TF-IDF, best of all on test")):
+    for name, text in (
+        ("tfidf", "TF-IDF, labelled text"),
+        ("tfidf_unlabelled", "TF-IDF, idf of all text"),
+        ("tfidf_best_on_test", "TF-IDF, best of all on test"),
+    ):
         lines.append(f"{text:28} {base[name]['test']:.3f}")
     for kind in ("scratch", "pretrained"):
         got = [r[kind]["test"] for r in stored["runs"]]
-        lines.append(f"transformer, {kind:15} {np.mean(got):.3f}  "
-                     + " ".join(f"{value:.3f}" for value in got))
+        lines.append(
+            f"transformer, {kind:15} {np.mean(got):.3f}  "
+            + " ".join(f"{value:.3f}" for value in got)
+        )
     return "\n".join(lines)
 
 
@@ -186,15 +224,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, help="runs, with seeds 0, 1, ...")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/classifier.json"))
-    parser.add_argument("--device", default=None, help="cuda, cpu or mps; default: the best there is")
+    parser.add_argument(
+        "--device", default=None, help="cuda, cpu or mps; default: the best there is"
+    )
     arguments = parser.parse_args()
     accelerator = make_accelerator(arguments.device)
     split, corpus = which_library(), python_documentation()
     unlabelled = without_sources(corpus, split.validation, split.test)
-    stored = {"recipe": RECIPE, "machine": machine(), "precision": accelerator.mixed_precision,
-              "sentences": {name: len(part) for name, part in vars(split).items()},
-              "overlap": overlap([p.text for p in unlabelled], [p.text for p in split.test]),
-              "baselines": baselines(split, unlabelled), "runs": []}
+    stored = {
+        "recipe": RECIPE,
+        "machine": machine(),
+        "precision": accelerator.mixed_precision,
+        "sentences": {name: len(part) for name, part in vars(split).items()},
+        "overlap": overlap([p.text for p in unlabelled], [p.text for p in split.test]),
+        "baselines": baselines(split, unlabelled),
+        "runs": [],
+    }
     if arguments.out.exists():
         old = json.loads(arguments.out.read_text("utf-8"))
         same = all(old.get(name) == stored[name] for name in ("recipe", "machine", "sentences"))
@@ -203,8 +248,11 @@ def main():
         stored["runs"].append(run(seed, split, unlabelled, RECIPE, accelerator))
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
-        print(json.dumps({k: v for k, v in stored["runs"][-1].items()
-                          if k != "pretraining_losses"}), file=sys.stderr, flush=True)
+        print(
+            json.dumps({k: v for k, v in stored["runs"][-1].items() if k != "pretraining_losses"}),
+            file=sys.stderr,
+            flush=True,
+        )
     print(json.dumps(stored["machine"]))
     print(summary(stored))
 

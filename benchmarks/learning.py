@@ -3,6 +3,7 @@
 AdamW gets a learning rate of 1e-3 and of 3e-3 (the default recipe's), and as many seconds as the
 default recipe took.
 """
+
 import argparse
 
 import torch
@@ -20,10 +21,22 @@ T, B = 64, 12
 def run(tokens, validation, vocab_size, seed, steps, name, recipe):
     torch.manual_seed(seed)
     model = Decoder(vocab_size, T, embedding_dim=128, num_heads=4, num_layers=4)
-    history = train(model, Windows(tokens, T, B, seed), language_loss, steps=steps,
-                    accelerator=make_accelerator(), seed=seed, **recipe)
-    one = {"seed": seed, "recipe": name, "steps": steps, "seconds": history.seconds,
-           "validation_loss": cross_entropy(model, validation, batch_size=64)}
+    history = train(
+        model,
+        Windows(tokens, T, B, seed),
+        language_loss,
+        steps=steps,
+        accelerator=make_accelerator(),
+        seed=seed,
+        **recipe,
+    )
+    one = {
+        "seed": seed,
+        "recipe": name,
+        "steps": steps,
+        "seconds": history.seconds,
+        "validation_loss": cross_entropy(model, validation, batch_size=64),
+    }
     print(one, flush=True)
     return one
 
@@ -44,8 +57,12 @@ def main():
         adamw = {"muon": False, "learning_rate": 1e-3}
         other = run(*fixed, seed, steps, "AdamW 1e-3", adamw)
         longer = max(1, round(steps * ours["seconds"] / other["seconds"]))
-        results += [ours, other, run(*fixed, seed, longer, "AdamW 1e-3, same seconds", adamw),
-                    run(*fixed, seed, steps, "AdamW 3e-3", adamw | {"learning_rate": 3e-3})]
+        results += [
+            ours,
+            other,
+            run(*fixed, seed, longer, "AdamW 1e-3, same seconds", adamw),
+            run(*fixed, seed, steps, "AdamW 3e-3", adamw | {"learning_rate": 3e-3}),
+        ]
     store("learning", results)
 
 

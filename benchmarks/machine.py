@@ -1,4 +1,5 @@
 """What the figures were measured on, stored with them."""
+
 import json
 import os
 import platform
@@ -16,18 +17,28 @@ def processor():
     """The processor's name, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 
 
 def describe():
     """The machine, as a dictionary of plain words and numbers."""
-    found = {"processor": processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-             "system": platform.system(), "python": platform.python_version(), "torch": torch.__version__}
+    found = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
     if hasattr(torch.cpu, "get_capabilities"):
-        found["bf16"] = bool(torch.cpu.get_capabilities().get("avx512_bf16")
-                             or torch.cpu.get_capabilities().get("amx_bf16"))
+        found["bf16"] = bool(
+            torch.cpu.get_capabilities().get("avx512_bf16")
+            or torch.cpu.get_capabilities().get("amx_bf16")
+        )
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     return found
@@ -37,5 +48,10 @@ def store(name, results):
     """Write results, the machine and the command to RESULTS/NAME.json."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    content = {"machine": describe(), "date": time.strftime("%Y-%m-%d"), "command": command, "results": results}
+    content = {
+        "machine": describe(),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": command,
+        "results": results,
+    }
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -2,6 +2,7 @@
 
 Twice: one sequence a batch, and a fixed number of tokens a batch.
 """
+
 import argparse
 import resource
 import subprocess
@@ -35,7 +36,9 @@ def one(T, B, maps):
     """Bytes that a step adds to the memory of the process, measured in a process of its own."""
     model = Decoder(65, T, **SIZES)
     tokens = torch.randint(65, (B, T))
-    model(tokens[:, :64], tokens[:, :64], return_attention=maps)[1].backward()  # libraries are loaded
+    model(tokens[:, :64], tokens[:, :64], return_attention=maps)[
+        1
+    ].backward()  # libraries are loaded
     before = held()
     model(tokens, tokens, return_attention=maps)[1].backward()
     return highest() - before
@@ -44,7 +47,9 @@ def one(T, B, maps):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
-    parser.add_argument("--one", type=int, nargs=3, help="length, batch and 1 (maps) or 0, in this process")
+    parser.add_argument(
+        "--one", type=int, nargs=3, help="length, batch and 1 (maps) or 0, in this process"
+    )
     arguments = parser.parse_args()
     if arguments.one:
         return print(one(*arguments.one[:2], bool(arguments.one[2])))
@@ -54,16 +59,25 @@ def main():
             for maps in (0, 1):
                 if maps and T > 4096:
                     continue  # many gigabytes
-                done = subprocess.run([sys.executable, __file__, "--one", str(T), str(B), str(maps)],
-                                      capture_output=True, text=True, check=True)
+                done = subprocess.run(
+                    [sys.executable, __file__, "--one", str(T), str(B), str(maps)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
                 added = int(done.stdout)
                 # B = 1 is one sequence; at T = TOKENS that is the fixed number of tokens as well
                 results.append({"length": T, "batch": B, "maps": bool(maps), "bytes": added})
-                print(f"T = {T}, B = {B}, maps {'on' if maps else 'off'}: {added / 2**20:,.0f} MiB", flush=True)
+                print(
+                    f"T = {T}, B = {B}, maps {'on' if maps else 'off'}: {added / 2**20:,.0f} MiB",
+                    flush=True,
+                )
     off = {(r["length"], r["batch"]): r["bytes"] for r in results if not r["maps"]}
     if {1024, 8192} <= set(arguments.lengths):
-        print(f"maps off, from 1,024 to 8,192: one sequence, memory times {off[8192, 1] / off[1024, 1]:.2f}; "
-              f"{TOKENS:,} tokens, times {off[8192, 1] / off[1024, 8]:.2f}")
+        print(
+            f"maps off, from 1,024 to 8,192: one sequence, memory times {off[8192, 1] / off[1024, 1]:.2f}; "
+            f"{TOKENS:,} tokens, times {off[8192, 1] / off[1024, 8]:.2f}"
+        )
     store("memory", results)
 
 

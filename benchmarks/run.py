@@ -1,7 +1,8 @@
 """All measurements, one after the other; each stores its figures in benchmarks/results/.
 
-    python benchmarks/run.py [speed memory learning classifier generator]
+python benchmarks/run.py [speed memory learning classifier generator]
 """
+
 import subprocess
 import sys
 from pathlib import Path

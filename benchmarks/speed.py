@@ -4,6 +4,7 @@ All models of a shape run in one process, in turn, round after round, in an orde
 median round counts. Every model has random weights, no dropout, ReLU, and a head of its own. On a
 GPU the figures go to speed_gpu.json, and the peers run compiled as well.
 """
+
 import argparse
 import statistics
 import time
@@ -33,8 +34,12 @@ class Plain(nn.Module):
     def __init__(self, C, H, L, T, V):
         super().__init__()
         self.words, self.places = nn.Embedding(V, C), nn.Embedding(T, C)
-        layer = nn.TransformerEncoderLayer(C, H, 4 * C, dropout=0.0, batch_first=True, norm_first=True)
-        self.layers = nn.TransformerEncoder(layer, L, norm=nn.LayerNorm(C), enable_nested_tensor=False)
+        layer = nn.TransformerEncoderLayer(
+            C, H, 4 * C, dropout=0.0, batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(
+            layer, L, norm=nn.LayerNorm(C), enable_nested_tensor=False
+        )
         self.head = nn.Linear(C, V)
 
     def forward(self, tokens):
@@ -46,17 +51,52 @@ class Plain(nn.Module):
 
 def models(C, H, L, T, V):
     """name: (model, logits(model, tokens)) for ours and for the peers, with random weights."""
-    opt = OPTForCausalLM(OPTConfig(
-        vocab_size=V, hidden_size=C, word_embed_proj_dim=C, ffn_dim=4 * C, num_hidden_layers=L,
-        num_attention_heads=H, max_position_embeddings=T, dropout=0.0, attention_dropout=0.0,
-        activation_function="relu", pad_token_id=0, tie_word_embeddings=False))
-    gpt = GPT2LMHeadModel(GPT2Config(
-        n_embd=C, n_layer=L, n_head=H, n_positions=T, vocab_size=V, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, activation_function="relu", bos_token_id=0, eos_token_id=0, tie_word_embeddings=False))
+    opt = OPTForCausalLM(
+        OPTConfig(
+            vocab_size=V,
+            hidden_size=C,
+            word_embed_proj_dim=C,
+            ffn_dim=4 * C,
+            num_hidden_layers=L,
+            num_attention_heads=H,
+            max_position_embeddings=T,
+            dropout=0.0,
+            attention_dropout=0.0,
+            activation_function="relu",
+            pad_token_id=0,
+            tie_word_embeddings=False,
+        )
+    )
+    gpt = GPT2LMHeadModel(
+        GPT2Config(
+            n_embd=C,
+            n_layer=L,
+            n_head=H,
+            n_positions=T,
+            vocab_size=V,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            activation_function="relu",
+            bos_token_id=0,
+            eos_token_id=0,
+            tie_word_embeddings=False,
+        )
+    )
     for peer in (opt, gpt):
         peer.generation_config.eos_token_id = None  # nothing stops a generation early
-    x = TransformerWrapper(num_tokens=V, max_seq_len=T, attn_layers=XDecoder(
-        dim=C, depth=L, heads=H, attn_dim_head=C // H, attn_flash=True, ff_custom_activation=nn.ReLU()))
+    x = TransformerWrapper(
+        num_tokens=V,
+        max_seq_len=T,
+        attn_layers=XDecoder(
+            dim=C,
+            depth=L,
+            heads=H,
+            attn_dim_head=C // H,
+            attn_flash=True,
+            ff_custom_activation=nn.ReLU(),
+        ),
+    )
     ours = Decoder(V, T, embedding_dim=C, num_heads=H, num_layers=L)
     return {
         "ours": (ours, lambda m, t: m(t, return_attention=False)[0]),
@@ -129,19 +169,35 @@ def training(shape, device, precisions, seconds, compiled):
             works[name, precision] = step_of(model, logits, tokens, device, precision)
             if compiled and (name == "ours" or device == "cuda"):
                 works[name + ", compiled", precision] = step_of(
-                    torch.compile(model), logits, tokens, device, precision)
+                    torch.compile(model), logits, tokens, device, precision
+                )
             if name == "ours":  # the weights that a token is multiplied with
-                N = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "embedding" not in n)
+                N = sum(
+                    p.numel()
+                    for n, p in model.named_parameters()
+                    if p.ndim == 2 and "embedding" not in n
+                )
     tops = {p: peak(device, torch.bfloat16 if p == "bf16" else torch.float32) for p in precisions}
     times, found = rounds(works, seconds), []
     for precision in precisions:
         rates = {name: B * T / t for (name, p), t in times.items() if p == precision}
         flops = (6 * N + 12 * L * C * T) * own(rates)
-        found.append(row(shape, "training", precision, rates, parameters=parameters, peak_flops=tops[precision],
-                         share_of_peak=flops / tops[precision]))
+        found.append(
+            row(
+                shape,
+                "training",
+                precision,
+                rates,
+                parameters=parameters,
+                peak_flops=tops[precision],
+                share_of_peak=flops / tops[precision],
+            )
+        )
     plain = found[0]["tokens_per_second"][found[0]["best_peer"]]
     found[-1]["to_best_peer_in_fp32"] = own(found[-1]["tokens_per_second"]) / plain
-    print(f"{shape} training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32")
+    print(
+        f"{shape} training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32"
+    )
     return found
 
 
@@ -153,12 +209,20 @@ def generation(shape, device, seconds):
     for name, (model, _) in models(C, H, L, T, V).items():
         model.to(device).eval()
         if name == "ours":
+
             def work(model=model):
                 return list(stream(model, prompt.tolist(), tokens=new, temperature=0))
         elif name.startswith("transformers"):
+
             def work(model=model):
-                return model.generate(prompt, max_new_tokens=new, do_sample=False, use_cache=True,
-                                      pad_token_id=0, attention_mask=torch.ones_like(prompt))[0, 4:]
+                return model.generate(
+                    prompt,
+                    max_new_tokens=new,
+                    do_sample=False,
+                    use_cache=True,
+                    pad_token_id=0,
+                    attention_mask=torch.ones_like(prompt),
+                )[0, 4:]
         elif name == "x-transformers":
             wrapped = AutoregressiveWrapper(model)
 
@@ -168,30 +232,52 @@ def generation(shape, device, seconds):
             continue  # it has no cache
         assert len(work()) == new, name
         works[name] = work
-    return row(shape, "generation", "no", {name: new / t for name, t in rounds(works, seconds).items()})
+    return row(
+        shape, "generation", "no", {name: new / t for name, t in rounds(works, seconds).items()}
+    )
 
 
 def own(rates):
     """Our rate: compiled, if that is faster, on a GPU only."""
-    return max(rates[name] for name in OURS if name in rates) if torch.cuda.is_available() else rates["ours"]
+    return (
+        max(rates[name] for name in OURS if name in rates)
+        if torch.cuda.is_available()
+        else rates["ours"]
+    )
 
 
 def row(shape, what, precision, rates, **more):
     """One comparison, printed and as it is stored."""
     best = max((name for name in rates if name not in OURS), key=rates.get)
     ours = own(rates)
-    print(f"{shape} {what} {precision}: ours {ours:,.0f} tokens/s, best peer {best} "
-          f"{rates[best]:,.0f}, ratio {ours / rates[best]:.2f}", flush=True)
-    return {"shape": shape, "what": what, "precision": precision, "tokens_per_second": rates,
-            "best_peer": best, "ratio": ours / rates[best], **more}
+    print(
+        f"{shape} {what} {precision}: ours {ours:,.0f} tokens/s, best peer {best} "
+        f"{rates[best]:,.0f}, ratio {ours / rates[best]:.2f}",
+        flush=True,
+    )
+    return {
+        "shape": shape,
+        "what": what,
+        "precision": precision,
+        "tokens_per_second": rates,
+        "best_peer": best,
+        "ratio": ours / rates[best],
+        **more,
+    }
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15, help="for each comparison")
-    parser.add_argument("--shapes", type=int, nargs="+", help="numbers of the shapes, from 0; default: all")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True,
-                        help="measure torch.compile too")
+    parser.add_argument(
+        "--shapes", type=int, nargs="+", help="numbers of the shapes, from 0; default: all"
+    )
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="measure torch.compile too",
+    )
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     warnings.filterwarnings("ignore")
@@ -199,7 +285,9 @@ def main():
     shapes, results = SHAPES + (GPU_SHAPES if device == "cuda" else []), []
     precisions = list(dict.fromkeys(["no", choose_precision(device)]))
     for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:
-        results += training(shape, device, precisions, arguments.seconds * len(precisions), arguments.compile)
+        results += training(
+            shape, device, precisions, arguments.seconds * len(precisions), arguments.compile
+        )
         results.append(generation(shape, device, arguments.seconds))
     store("speed_gpu" if device == "cuda" else "speed", results)
 

@@ -1,4 +1,5 @@
 """Run a chapter's cells on another corpus than the one that this Python carries."""
+
 import contextlib
 import io
 import json
@@ -25,7 +26,9 @@ def run_on(chapter, documentation):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile("".join(cell["source"]), f"{chapter}, cell {number}", "exec"), names)
-        stored = "".join("".join(out["text"]) for out in cell["outputs"] if out.get("name") == "stdout")
+        stored = "".join(
+            "".join(out["text"]) for out in cell["outputs"] if out.get("name") == "stdout"
+        )
         if printed.getvalue() != stored and "nbval-ignore-output" not in tags:
             wrong.append((number, stored, printed.getvalue()))
         if "documentation" in names:  # the chapter that defines it

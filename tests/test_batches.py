@@ -9,7 +9,9 @@ from transformer_lib.tokens import END, PAD, train_tokenizer
 
 SENTENCE = "the cat sat on the mat"
 WORDS = train_tokenizer([SENTENCE], "word")
-PASSAGES = [Passage(" ".join(SENTENCE.split()[: 1 + i % 6]), f"s{i}", "ab"[i % 2]) for i in range(23)]
+PASSAGES = [
+    Passage(" ".join(SENTENCE.split()[: 1 + i % 6]), f"s{i}", "ab"[i % 2]) for i in range(23)
+]
 
 
 def sentences(batch_size=5, block_size=4, seed=0, passages=PASSAGES):
@@ -34,7 +36,9 @@ def test_padding_keeps_every_token_and_marks_it(rows):
 
 @pytest.mark.parametrize("rows", [[], [[]], [[1], []]])
 def test_rows_without_tokens_are_refused(rows):
-    with pytest.raises(ValueError, match="rows must hold at least one row, and each row at least one token"):
+    with pytest.raises(
+        ValueError, match="rows must hold at least one row, and each row at least one token"
+    ):
         pad(rows)
 
 
@@ -49,12 +53,20 @@ def test_an_order_is_a_function_of_seed_and_epoch(count, seed, epoch):
 
 
 def test_seeds_and_epochs_do_not_stand_for_each_other():
-    orders = {tuple(shuffled(50, seed, epoch).tolist()) for seed in range(10) for epoch in range(10)}
+    orders = {
+        tuple(shuffled(50, seed, epoch).tolist()) for seed in range(10) for epoch in range(10)
+    }
     assert len(orders) == 100
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(1, 12), st.integers(1, 9), st.integers(0, 150), st.integers(0, 5), st.integers(0, 40))
+@given(
+    st.integers(1, 12),
+    st.integers(1, 9),
+    st.integers(0, 150),
+    st.integers(0, 5),
+    st.integers(0, 40),
+)
 def test_targets_are_the_next_tokens_and_no_place_comes_twice(T, B, more, seed, step):
     row = torch.arange(2 * T + 1 + more)
     windows = Windows(row, T, B, seed)
@@ -62,7 +74,9 @@ def test_targets_are_the_next_tokens_and_no_place_comes_twice(T, B, more, seed, 
     assert inputs.shape == targets.shape == (windows.batch_size, T)
     assert torch.equal(inputs + 1, targets)
     epoch = step // windows.per_epoch
-    places = torch.cat([windows(epoch * windows.per_epoch + i)[0].flatten() for i in range(windows.per_epoch)])
+    places = torch.cat(
+        [windows(epoch * windows.per_epoch + i)[0].flatten() for i in range(windows.per_epoch)]
+    )
     assert places.unique().numel() == places.numel()
 
 
@@ -94,7 +108,9 @@ def test_sizes_below_one_are_refused(sizes):
 
 
 def test_a_text_too_short_is_refused():
-    with pytest.raises(ValueError, match=r"tokens must hold at least 2 \* block_size \+ 1 = 9 ids, got 8"):
+    with pytest.raises(
+        ValueError, match=r"tokens must hold at least 2 \* block_size \+ 1 = 9 ids, got 8"
+    ):
         Windows(torch.arange(8), 4, 1)
     assert Windows(torch.arange(9), 4, 1).count == 1
 
@@ -105,7 +121,9 @@ def test_sentences_keep_their_labels_and_their_masks(B, T, seed, step):
     tokens, mask, labels = sentences(B, T, seed)(step)
     assert mask.any(0).all() and (tokens[~mask] == PAD).all()
     known = {(tuple(WORDS.encode(p.text).ids[:T]), "ab".index(p.label)) for p in PASSAGES}
-    assert {(tuple(t[m].tolist()), int(y)) for t, m, y in zip(tokens, mask, labels, strict=True)} <= known
+    assert {
+        (tuple(t[m].tolist()), int(y)) for t, m, y in zip(tokens, mask, labels, strict=True)
+    } <= known
     assert len(labels) == min(B, 23)
 
 
@@ -120,7 +138,9 @@ def test_an_epoch_of_sentences_has_none_twice():
 @pytest.mark.parametrize("batch_size", [1, 5, 23, 100])
 def test_evaluation_sees_every_sentence_once_at_any_batch_size(batch_size):
     rows = [row for batch in sentences(batch_size).once() for row in zip(*batch, strict=True)]
-    assert [tokens[mask].tolist() for tokens, mask, _ in rows] == [WORDS.encode(p.text).ids[:4] for p in PASSAGES]
+    assert [tokens[mask].tolist() for tokens, mask, _ in rows] == [
+        WORDS.encode(p.text).ids[:4] for p in PASSAGES
+    ]
     assert [int(label) for *_, label in rows] == ["ab".index(p.label) for p in PASSAGES]
 
 
@@ -133,7 +153,9 @@ def test_a_sentence_batch_depends_on_seed_and_step_alone():
 
 
 def test_labels_outside_the_list_and_empty_data_are_refused():
-    with pytest.raises(ValueError, match=r"passages: labels must be among \['a', 'b'\], got also \['None', 'c'\]"):
+    with pytest.raises(
+        ValueError, match=r"passages: labels must be among \['a', 'b'\], got also \['None', 'c'\]"
+    ):
         sentences(passages=[*PASSAGES, Passage("cat", "x", "c"), Passage("cat", "x")])
     with pytest.raises(ValueError, match="passages must hold at least one labelled text"):
         sentences(passages=[])

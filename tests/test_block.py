@@ -1,4 +1,5 @@
 """The block: equal to PyTorch's pre-norm layer, both paths, any mask; and the first weights of a stack."""
+
 import inspect
 import math
 
@@ -32,7 +33,8 @@ def twin(block):
     """nn.TransformerEncoderLayer(norm_first=True) with copied weights."""
     heads, C = block.attention.heads, block.attention_norm.normalized_shape[0]
     layer = nn.TransformerEncoderLayer(
-        C, len(heads), 4 * C, dropout=0.0, batch_first=True, norm_first=True)
+        C, len(heads), 4 * C, dropout=0.0, batch_first=True, norm_first=True
+    )
     layer = layer.to(block.attention_norm.weight.dtype)
     maps = [getattr(head, name) for name in ("query", "key", "value") for head in heads]
     with torch.no_grad():
@@ -168,12 +170,12 @@ def test_future_does_not_move_the_past(size, seed):
     block = make(H * D, H, causal=True, seed=seed)
     x = torch.randn(B, T, H * D, dtype=torch.float64)
     changed = x.clone()
-    changed[:, T // 2:] += torch.randn_like(changed[:, T // 2:])
+    changed[:, T // 2 :] += torch.randn_like(changed[:, T // 2 :])
     for mode in (True, False):
         block.train(mode)
         for with_maps in (True, False):
-            before = block(x, return_attention=with_maps)[0][:, :T // 2]
-            assert_close(block(changed, return_attention=with_maps)[0][:, :T // 2], before)
+            before = block(x, return_attention=with_maps)[0][:, : T // 2]
+            assert_close(block(changed, return_attention=with_maps)[0][:, : T // 2], before)
 
 
 @exact
@@ -208,7 +210,7 @@ def test_a_sentence_does_not_touch_its_neighbour_in_the_batch():
     x = torch.randn(3, 6, 8, dtype=torch.float64)
     whole = block(x)[0]
     for b in range(3):
-        assert_close(block(x[b:b + 1])[0], whole[b:b + 1])
+        assert_close(block(x[b : b + 1])[0], whole[b : b + 1])
 
 
 def test_dropout_reaches_both_parts_in_training_only():
@@ -233,18 +235,25 @@ def test_parameters_and_parts(C, H):
     block = Block(C, H)
     assert sum(p.numel() for p in block.parameters()) == 12 * C * C + 13 * C
     assert [name for name, _ in block.named_children()] == [
-        "attention_norm", "attention", "feed_forward_norm", "feed_forward"]
+        "attention_norm",
+        "attention",
+        "feed_forward_norm",
+        "feed_forward",
+    ]
     assert isinstance(block.attention, multi_head_attention.MultiHeadAttention)
     assert isinstance(block.feed_forward, feed_forward.FeedForward)
 
 
-@pytest.mark.parametrize(("C", "H", "message"), [
-    (5, 2, "embedding_dim must be a multiple of num_heads, got 5 and 2"),
-    (4, 0, "embedding_dim must be a multiple of num_heads, got 4 and 0"),
-    (4, -2, "embedding_dim must be a multiple of num_heads, got 4 and -2"),
-    (0, 1, "embedding_dim and head_size must be at least 1, got 0 and 0"),
-    (-4, 2, "embedding_dim and head_size must be at least 1, got -4 and -2"),
-])
+@pytest.mark.parametrize(
+    ("C", "H", "message"),
+    [
+        (5, 2, "embedding_dim must be a multiple of num_heads, got 5 and 2"),
+        (4, 0, "embedding_dim must be a multiple of num_heads, got 4 and 0"),
+        (4, -2, "embedding_dim must be a multiple of num_heads, got 4 and -2"),
+        (0, 1, "embedding_dim and head_size must be at least 1, got 0 and 0"),
+        (-4, 2, "embedding_dim and head_size must be at least 1, got -4 and -2"),
+    ],
+)
 def test_sizes_that_cannot_be(C, H, message):
     with pytest.raises(ValueError) as error:
         Block(C, H)
@@ -261,13 +270,13 @@ def test_dropout_that_is_no_probability(dropout):
 def test_input_of_another_shape(shape):
     with pytest.raises(ValueError) as error:
         unchecked(Block(4, 2), torch.zeros(shape))
-    assert str(error.value) == (
-        f"x must have shape (B, T, 4) with B and T at least 1, got {shape}")
+    assert str(error.value) == (f"x must have shape (B, T, 4) with B and T at least 1, got {shape}")
 
 
 @pytest.mark.parametrize("with_maps", [True, False])
-@pytest.mark.parametrize("mask", [
-    torch.ones(2, 4, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool)])
+@pytest.mark.parametrize(
+    "mask", [torch.ones(2, 4, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool)]
+)
 def test_padding_mask_of_another_shape(mask, with_maps):
     with pytest.raises(ValueError, match=r"^padding_mask must be a bool tensor of shape \(2, 3\)"):
         Block(4, 2)(torch.zeros(2, 3, 4), mask, with_maps)
@@ -281,11 +290,13 @@ def test_padding_mask_with_a_row_of_padding_only(with_maps):
 
 
 def stack(layers, C=64, H=2):
-    return nn.ModuleDict({
-        "words": nn.Embedding(500, C),
-        "blocks": nn.ModuleList(Block(C, H) for _ in range(layers)),
-        "top": nn.Linear(C, 500),
-    })
+    return nn.ModuleDict(
+        {
+            "words": nn.Embedding(500, C),
+            "blocks": nn.ModuleList(Block(C, H) for _ in range(layers)),
+            "top": nn.Linear(C, 500),
+        }
+    )
 
 
 @pytest.mark.parametrize("std", [0.02, 0.1])
@@ -371,4 +382,5 @@ def test_initialise_refuses_what_cannot_be(layers, std):
     with pytest.raises(ValueError) as error:
         initialise(stack(1), layers, std=std)
     assert str(error.value) == (
-        f"num_layers must be at least 1 and std at least 0, got {layers} and {std}")
+        f"num_layers must be at least 1 and std at least 0, got {layers} and {std}"
+    )

@@ -1,4 +1,5 @@
 """The classifier: equal to PyTorch's layers, a mean over real tokens only, and able to learn."""
+
 import inspect
 import math
 
@@ -47,8 +48,10 @@ def test_classifier_equals_pytorch_in_value_and_gradient(B, C, M, K, dtype):
     theirs = nn.Sequential(nn.Linear(C, M), nn.ReLU(), nn.Linear(M, K)).to(dtype)
     theirs[0].load_state_dict(ours.hidden.state_dict())
     theirs[2].load_state_dict(ours.output.state_dict())
-    x, other = (torch.randn(B, C, dtype=dtype, generator=torch.Generator().manual_seed(1)).requires_grad_()
-                for _ in range(2))
+    x, other = (
+        torch.randn(B, C, dtype=dtype, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        for _ in range(2)
+    )
     labels = torch.randint(K, (B,))
     log_probs, logits = ours(x), theirs(other)
     assert log_probs.shape == (B, K)
@@ -71,7 +74,9 @@ def test_whole_model_equals_pytorch_in_value_and_gradient(maps, dtype):
     tokens, labels = torch.randint(11, (4, 9)), torch.tensor([0, 1, 2, 0])
     real = torch.arange(9) < torch.tensor([[9], [1], [4], [8]])
     words = encoder.token_embedding.weight.detach().clone().requires_grad_()
-    x = twin(words[tokens] + encoder.position_embedding.weight.detach()[:9], src_key_padding_mask=~real)
+    x = twin(
+        words[tokens] + encoder.position_embedding.weight.detach()[:9], src_key_padding_mask=~real
+    )
     means = torch.stack([x[i, real[i]].mean(0) for i in range(4)])
     theirs = head(means)
     ours = model(tokens, real, return_attention=maps)[0]
@@ -83,7 +88,12 @@ def test_whole_model_equals_pytorch_in_value_and_gradient(maps, dtype):
 
 
 @exact
-@given(K=st.integers(1, 9), B=st.integers(1, 6), size=st.sampled_from([1e-3, 1.0, 1e3, 1e6]), seed=st.integers(0, 99))
+@given(
+    K=st.integers(1, 9),
+    B=st.integers(1, 6),
+    size=st.sampled_from([1e-3, 1.0, 1e3, 1e6]),
+    seed=st.integers(0, 99),
+)
 def test_rows_are_log_probabilities_at_any_size_of_input(K, B, size, seed):
     torch.manual_seed(seed)
     classifier = Classifier(4, 6, K)
@@ -127,8 +137,14 @@ def test_the_model_classifies_the_mean_of_its_encodings():
 
 
 @exact
-@given(where=st.sampled_from(PADDINGS), T=st.integers(1, 6), extra=st.integers(0, 6),
-       training=st.booleans(), maps=st.booleans(), seed=st.integers(0, 99))
+@given(
+    where=st.sampled_from(PADDINGS),
+    T=st.integers(1, 6),
+    extra=st.integers(0, 6),
+    training=st.booleans(),
+    maps=st.booleans(),
+    seed=st.integers(0, 99),
+)
 def test_padding_moves_no_answer_and_no_gradient(where, T, extra, training, maps, seed):
     model = make(seed=seed).train(training)
     tokens = torch.randint(11, (1, T))
@@ -153,7 +169,7 @@ def test_an_answer_does_not_depend_on_the_batch(seed, training):
     tokens = torch.randint(11, (5, 9))
     together = model(tokens, real)[0]
     for row in range(5):
-        assert_close(model(tokens[row:row + 1, :lengths[row]])[0][0], together[row])
+        assert_close(model(tokens[row : row + 1, : lengths[row]])[0][0], together[row])
 
 
 @exact
@@ -244,22 +260,37 @@ def test_sizes_below_1_are_refused(name, size):
 
 @pytest.mark.parametrize("shape", [(2, 5), (0, 4), (4,), (2, 3, 4)])
 def test_vectors_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"x must have shape \(B, 4\) with B at least 1, got \(" + str(shape[0])):
+    with pytest.raises(
+        ValueError, match=r"x must have shape \(B, 4\) with B at least 1, got \(" + str(shape[0])
+    ):
         unchecked(Classifier(4, 5, 3), torch.zeros(shape))
 
 
 def test_parts_that_do_not_fit_are_refused():
     encoder = Encoder(9, 4, embedding_dim=8, num_heads=2, num_layers=1)
-    with pytest.raises(ValueError, match="classifier must have the encoder's embedding_dim, 8, it has 4"):
+    with pytest.raises(
+        ValueError, match="classifier must have the encoder's embedding_dim, 8, it has 4"
+    ):
         EncoderClassifier(encoder, Classifier(4, 5, 3))
 
 
-@pytest.mark.parametrize(("tokens", "mask", "message"), [
-    (torch.zeros(2, 13).long(), None, "tokens must be at most block_size = 12 long, got 13"),
-    (torch.tensor([[11]]), None, "tokens must be ids from 0 to vocab_size - 1 = 10, got 11"),
-    (torch.zeros(0, 3).long(), None, r"tokens must have shape \(B, T\) with B and T at least 1, got \(0, 3\)"),
-    (torch.zeros(1, 3).long(), torch.zeros(1, 3).bool(), r"at least one real token in each row, rows \[0\] have none"),
-])
+@pytest.mark.parametrize(
+    ("tokens", "mask", "message"),
+    [
+        (torch.zeros(2, 13).long(), None, "tokens must be at most block_size = 12 long, got 13"),
+        (torch.tensor([[11]]), None, "tokens must be ids from 0 to vocab_size - 1 = 10, got 11"),
+        (
+            torch.zeros(0, 3).long(),
+            None,
+            r"tokens must have shape \(B, T\) with B and T at least 1, got \(0, 3\)",
+        ),
+        (
+            torch.zeros(1, 3).long(),
+            torch.zeros(1, 3).bool(),
+            r"at least one real token in each row, rows \[0\] have none",
+        ),
+    ],
+)
 def test_bad_input_is_refused_by_the_whole_model(tokens, mask, message):
     with pytest.raises(ValueError, match=message):
         unchecked(make(), tokens, mask)

@@ -52,9 +52,7 @@ class Reference(nn.Module):
             for theirs, block in zip(self.stack.layers, ours.blocks, strict=True):
                 heads = block.attention.heads
                 maps = [getattr(h, n) for n in ("query", "key", "value") for h in heads]
-                theirs.self_attn.in_proj_weight.copy_(
-                    torch.cat([m.weight for m in maps])
-                )
+                theirs.self_attn.in_proj_weight.copy_(torch.cat([m.weight for m in maps]))
                 theirs.self_attn.in_proj_bias.copy_(torch.cat([m.bias for m in maps]))
                 pairs += [
                     (theirs.self_attn.out_proj, block.attention.projection),
@@ -76,7 +74,9 @@ class Reference(nn.Module):
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-9), (torch.float32, 2e-4)])
 @pytest.mark.parametrize("maps", [True, False])
-@pytest.mark.parametrize("B, T, V, C, H, L", [(1, 1, 5, 4, 1, 1), (3, 7, 11, 16, 4, 2), (2, 8, 30, 12, 2, 3)])
+@pytest.mark.parametrize(
+    "B, T, V, C, H, L", [(1, 1, 5, 4, 1, 1), (3, 7, 11, 16, 4, 2), (2, 8, 30, 12, 2, 3)]
+)
 def test_equals_pytorch_in_value_and_gradient(dtype, tolerance, maps, B, T, V, C, H, L):
     ours = decoder(V, 8, std=0.3, embedding_dim=C, num_heads=H, num_layers=L).to(dtype)
     theirs = Reference(ours)
@@ -98,10 +98,17 @@ def test_equals_pytorch_in_value_and_gradient(dtype, tolerance, maps, B, T, V, C
         (ours.projection.weight, theirs.head.weight),
         (ours.projection.bias, theirs.head.bias),
         (ours.blocks[0].feed_forward.expand.weight, theirs.stack.layers[0].linear1.weight),
-        (ours.blocks[0].attention.projection.weight, theirs.stack.layers[0].self_attn.out_proj.weight),
+        (
+            ours.blocks[0].attention.projection.weight,
+            theirs.stack.layers[0].self_attn.out_proj.weight,
+        ),
     ):
         assert_close(mine.grad, other.grad, **close)
-    stacked = [getattr(h, n).weight.grad for n in ("query", "key", "value") for h in ours.blocks[0].attention.heads]
+    stacked = [
+        getattr(h, n).weight.grad
+        for n in ("query", "key", "value")
+        for h in ours.blocks[0].attention.heads
+    ]
     assert_close(torch.cat(stacked), theirs.stack.layers[0].self_attn.in_proj_weight.grad, **close)
 
 
@@ -119,7 +126,9 @@ def test_returns_logits_loss_and_one_map_a_layer():
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 999), place=st.integers(0, 6), training=st.booleans(), maps=st.booleans())
+@given(
+    seed=st.integers(0, 999), place=st.integers(0, 6), training=st.booleans(), maps=st.booleans()
+)
 def test_the_future_moves_nothing(seed, place, training, maps):
     model = decoder(seed=seed, std=0.5).train(training)
     tokens = torch.randint(11, (2, 8))
@@ -151,8 +160,13 @@ def test_no_gradient_reaches_a_later_embedding():
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 999), before=st.integers(0, 4), after=st.integers(0, 3),
-       training=st.booleans(), maps=st.booleans())
+@given(
+    seed=st.integers(0, 999),
+    before=st.integers(0, 4),
+    after=st.integers(0, 3),
+    training=st.booleans(),
+    maps=st.booleans(),
+)
 def test_padding_moves_nothing_left_or_right(seed, before, after, training, maps):
     model = decoder(T=12, seed=seed, std=0.5).train(training)
     tokens = torch.randint(11, (1, 5))
@@ -290,8 +304,10 @@ GOOD = dict(vocab_size=11, block_size=8) | SIZES
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        *(({name: 0}, f"{name} must be at least 1, got 0")
-          for name in ("vocab_size", "block_size", "embedding_dim", "num_heads", "num_layers")),
+        *(
+            ({name: 0}, f"{name} must be at least 1, got 0")
+            for name in ("vocab_size", "block_size", "embedding_dim", "num_heads", "num_layers")
+        ),
         ({"num_heads": 3}, "embedding_dim must be a multiple of num_heads, got 16 and 3"),
         ({"dropout": 1.0}, "dropout must be from 0 to below 1, got 1.0"),
         ({"dropout": -0.1}, "dropout must be from 0 to below 1, got -0.1"),
@@ -310,13 +326,23 @@ def test_bad_sizes_are_named(arguments, message):
         (lambda m: m(ids(2, 0)), "B and T at least 1"),
         (lambda m: m(ids(2, 4) + 11), "tokens must be ids from 0 to vocab_size - 1 = 10, got 11"),
         (lambda m: m(ids(2, 4) - 1), "tokens must be ids from 0 to vocab_size - 1 = 10, got -1"),
-        (lambda m: m(ids(2, 4), ids(2, 4) + 11), "targets must be ids from 0 to vocab_size - 1 = 10, or -100, got 11"),
+        (
+            lambda m: m(ids(2, 4), ids(2, 4) + 11),
+            "targets must be ids from 0 to vocab_size - 1 = 10, or -100, got 11",
+        ),
         (lambda m: m(ids(2, 4), ids(2, 4) - 1), "targets must be ids from 0 .* got -1"),
-        (lambda m: m(ids(2, 4), ids(2, 4) + IGNORE), "targets must hold at least one id that is not -100"),
-        (lambda m: m(ids(2, 4), padding_mask=torch.tensor([[True] * 4, [False] * 4])),
-         r"padding_mask must leave at least one real token in each row, rows \[1\] have none"),
-        (lambda m: m(ids(2, 4), padding_mask=torch.ones(2, 5, dtype=torch.bool)),
-         r"padding_mask must be a bool tensor of shape \(2, 4\)"),
+        (
+            lambda m: m(ids(2, 4), ids(2, 4) + IGNORE),
+            "targets must hold at least one id that is not -100",
+        ),
+        (
+            lambda m: m(ids(2, 4), padding_mask=torch.tensor([[True] * 4, [False] * 4])),
+            r"padding_mask must leave at least one real token in each row, rows \[1\] have none",
+        ),
+        (
+            lambda m: m(ids(2, 4), padding_mask=torch.ones(2, 5, dtype=torch.bool)),
+            r"padding_mask must be a bool tensor of shape \(2, 4\)",
+        ),
     ],
 )
 def test_bad_inputs_are_named(call, message):
@@ -327,7 +353,9 @@ def test_bad_inputs_are_named(call, message):
 def test_targets_of_another_shape_are_named():
     from transformer_lib.decoder import check_targets
 
-    with pytest.raises(ValueError, match=r"targets must have the shape of tokens, \(2, 4\), got \(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"targets must have the shape of tokens, \(2, 4\), got \(2, 3\)"
+    ):
         check_targets(ids(2, 3), torch.zeros(2, 4, 11))
 
 
@@ -336,5 +364,7 @@ class FullCache:
 
 
 def test_tokens_beyond_the_cache_are_named():
-    with pytest.raises(ValueError, match="tokens must fit block_size = 8 with the 6 in the cache, got 3 more"):
+    with pytest.raises(
+        ValueError, match="tokens must fit block_size = 8 with the 6 in the cache, got 3 more"
+    ):
         decoder()(ids(1, 3), cache=FullCache())

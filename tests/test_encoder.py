@@ -1,4 +1,5 @@
 """The encoder: equal to PyTorch's, blind to padding, not to order, and clear about bad input."""
+
 import inspect
 import itertools
 
@@ -40,7 +41,7 @@ def put(tokens, where, extra, seed=0):
     elif where == "middle":
         half = T // 2
         real[:, :half] = True
-        real[:, half + extra:] = True
+        real[:, half + extra :] = True
     else:
         real[:, torch.randperm(T + extra, generator=generator)[:T]] = True
     wide = torch.randint(11, real.shape, generator=generator)  # any id may stand at padding
@@ -86,15 +87,19 @@ def same(one, other):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("maps", [True, False])
-@pytest.mark.parametrize(("B", "T", "C", "H", "N"), [(1, 1, 4, 1, 1), (3, 7, 8, 2, 2), (2, 12, 24, 4, 4)])
+@pytest.mark.parametrize(
+    ("B", "T", "C", "H", "N"), [(1, 1, 4, 1, 1), (3, 7, 8, 2, 2), (2, 12, 24, 4, 4)]
+)
 def test_values_and_gradients_equal_pytorch(B, T, C, H, N, maps, dtype):
     encoder = make(embedding_dim=C, num_heads=H, num_layers=N, dtype=dtype)
     twin = pytorch_twin(encoder)
     tokens = torch.randint(11, (B, T))
     real = torch.arange(T) < torch.randint(1, T + 1, (B, 1))
     ours = encoder(tokens, real, return_attention=maps)[0]
-    words, places = (e.weight.detach().clone().requires_grad_()
-                     for e in (encoder.token_embedding, encoder.position_embedding))
+    words, places = (
+        e.weight.detach().clone().requires_grad_()
+        for e in (encoder.token_embedding, encoder.position_embedding)
+    )
     theirs = twin(words[tokens] + places[:T], src_key_padding_mask=~real)
     same(ours[real], theirs[real])
     direction = torch.randn_like(ours[real])
@@ -104,7 +109,9 @@ def test_values_and_gradients_equal_pytorch(B, T, C, H, N, maps, dtype):
     same(encoder.position_embedding.weight.grad, places.grad)
     for block, layer in zip(encoder.blocks, twin.layers, strict=True):
         heads = block.attention.heads
-        gradient = torch.cat([getattr(h, n).weight.grad for n in ("query", "key", "value") for h in heads])
+        gradient = torch.cat(
+            [getattr(h, n).weight.grad for n in ("query", "key", "value") for h in heads]
+        )
         same(gradient, layer.self_attn.in_proj_weight.grad)
         for one, other in pairs(block, layer):
             same(one.weight.grad, other.weight.grad)
@@ -149,8 +156,14 @@ def test_maps_and_fused_paths_agree(B, T, masked, seed):
 
 
 @exact
-@given(where=st.sampled_from(PADDINGS), T=st.integers(1, 6), extra=st.integers(0, 6),
-       training=st.booleans(), maps=st.booleans(), seed=st.integers(0, 99))
+@given(
+    where=st.sampled_from(PADDINGS),
+    T=st.integers(1, 6),
+    extra=st.integers(0, 6),
+    training=st.booleans(),
+    maps=st.booleans(),
+    seed=st.integers(0, 99),
+)
 def test_padding_moves_no_value_wherever_it_stands(where, T, extra, training, maps, seed):
     encoder = make(seed=seed).train(training)
     tokens = torch.randint(11, (1, T))
@@ -164,8 +177,14 @@ def test_padding_moves_no_value_wherever_it_stands(where, T, extra, training, ma
 
 
 @exact
-@given(where=st.sampled_from(PADDINGS), T=st.integers(1, 6), extra=st.integers(0, 6),
-       training=st.booleans(), maps=st.booleans(), seed=st.integers(0, 99))
+@given(
+    where=st.sampled_from(PADDINGS),
+    T=st.integers(1, 6),
+    extra=st.integers(0, 6),
+    training=st.booleans(),
+    maps=st.booleans(),
+    seed=st.integers(0, 99),
+)
 def test_padding_moves_no_gradient_wherever_it_stands(where, T, extra, training, maps, seed):
     encoder = make(seed=seed).train(training)
     tokens = torch.randint(11, (1, T))
@@ -190,7 +209,7 @@ def test_a_sentence_does_not_depend_on_its_batch(seed, training):
     tokens = torch.randint(11, (4, 9))
     together = encoder(tokens, real)[0]
     for row in range(4):
-        alone = encoder(tokens[row:row + 1, :lengths[row]])[0]
+        alone = encoder(tokens[row : row + 1, : lengths[row]])[0]
         assert_close(together[row][real[row]], alone[0])
 
 
@@ -225,7 +244,9 @@ def test_without_positions_the_order_is_lost(order, seed):
         assert_close(other, one[:, :, order][..., order])
 
 
-@pytest.mark.parametrize("order", [o for o in itertools.permutations(range(4)) if o != (0, 1, 2, 3)])
+@pytest.mark.parametrize(
+    "order", [o for o in itertools.permutations(range(4)) if o != (0, 1, 2, 3)]
+)
 def test_with_positions_the_order_matters(order):
     encoder, tokens = make(), torch.tensor([[1, 2, 3, 4]])
     moved = encoder(tokens[:, order])[0] - encoder(tokens)[0][:, order]
@@ -248,7 +269,7 @@ def test_every_token_is_seen_by_every_other():
     x = encoder.token_embedding(torch.randint(11, (1, 6))).detach().requires_grad_()
     out = encoder.blocks[0](x)[0]
     for i in range(6):
-        gradient, = torch.autograd.grad(out[0, i].sum() + out[0, i, 0], x, retain_graph=True)
+        (gradient,) = torch.autograd.grad(out[0, i].sum() + out[0, i, 0], x, retain_graph=True)
         assert (gradient[0].abs().amax(-1) > 0).all()
 
 
@@ -260,7 +281,10 @@ def test_every_token_is_seen_by_every_other():
 def test_maps_of_every_layer_come_from_the_forward_pass(N, T, seed):
     encoder = make(num_layers=N, seed=seed).eval()
     tokens, seen = torch.randint(11, (2, T)), []
-    hooks = [block.register_forward_hook(lambda _, __, output: seen.append(output[1])) for block in encoder.blocks]
+    hooks = [
+        block.register_forward_hook(lambda _, __, output: seen.append(output[1]))
+        for block in encoder.blocks
+    ]
     _, maps = encoder(tokens)
     for hook in hooks:
         hook.remove()
@@ -296,8 +320,17 @@ def test_parameters_are_two_tables_and_the_blocks():
     encoder = Encoder(50, 7, embedding_dim=8, num_heads=2, num_layers=3)
     assert sum(p.numel() for p in encoder.parameters()) == (50 + 7) * 8 + 3 * (12 * 64 + 13 * 8)
     assert {name.split(".")[0] for name in encoder.state_dict()} == {
-        "token_embedding", "position_embedding", "blocks"}
-    assert encoder.sizes == {"vocab_size": 50, "block_size": 7, "embedding_dim": 8, "num_heads": 2, "num_layers": 3}
+        "token_embedding",
+        "position_embedding",
+        "blocks",
+    }
+    assert encoder.sizes == {
+        "vocab_size": 50,
+        "block_size": 7,
+        "embedding_dim": 8,
+        "num_heads": 2,
+        "num_layers": 3,
+    }
     Encoder(**encoder.sizes).load_state_dict(encoder.state_dict())
 
 
@@ -316,7 +349,9 @@ def test_fresh_weights_are_small_and_smaller_where_they_write_to_the_stream():
         elif "norm" in name:
             assert (parameter == 1).all(), name
         else:
-            assert parameter.std().item() == pytest.approx(0.02 / 4 if writes else 0.02, rel=0.1), name
+            assert parameter.std().item() == pytest.approx(0.02 / 4 if writes else 0.02, rel=0.1), (
+                name
+            )
 
 
 def test_a_fresh_stream_does_not_grow_with_depth():
@@ -337,8 +372,12 @@ def test_dropout_acts_in_training_only():
 def test_both_tables_learn():
     encoder = make()
     encoder(torch.tensor([[1, 2, 2]]))[0].square().sum().backward()
-    assert encoder.token_embedding.weight.grad.abs().amax(1).gt(0).tolist() == [n in (1, 2) for n in range(11)]
-    assert encoder.position_embedding.weight.grad.abs().amax(1).gt(0).tolist() == [n < 3 for n in range(12)]
+    assert encoder.token_embedding.weight.grad.abs().amax(1).gt(0).tolist() == [
+        n in (1, 2) for n in range(11)
+    ]
+    assert encoder.position_embedding.weight.grad.abs().amax(1).gt(0).tolist() == [
+        n < 3 for n in range(12)
+    ]
 
 
 def test_int32_ids_are_taken():
@@ -351,26 +390,48 @@ def test_int32_ids_are_taken():
 
 BAD_TOKENS = {
     "too long": (torch.zeros(1, 13).long(), r"tokens must be at most block_size = 12 long, got 13"),
-    "id too large": (torch.tensor([[0, 11]]), r"tokens must be ids from 0 to vocab_size - 1 = 10, got 11"),
-    "id below 0": (torch.tensor([[-1, 3]]), r"tokens must be ids from 0 to vocab_size - 1 = 10, got -1"),
-    "float": (torch.tensor([[0.0, 1.0]]), r"tokens must be whole numbers, .*torch.int64.*got torch.float32"),
+    "id too large": (
+        torch.tensor([[0, 11]]),
+        r"tokens must be ids from 0 to vocab_size - 1 = 10, got 11",
+    ),
+    "id below 0": (
+        torch.tensor([[-1, 3]]),
+        r"tokens must be ids from 0 to vocab_size - 1 = 10, got -1",
+    ),
+    "float": (
+        torch.tensor([[0.0, 1.0]]),
+        r"tokens must be whole numbers, .*torch.int64.*got torch.float32",
+    ),
     "bool": (torch.tensor([[True]]), r"tokens must be whole numbers, .*got torch.bool"),
-    "empty batch": (torch.zeros(0, 4).long(), r"tokens must have shape \(B, T\) with B and T at least 1, got \(0, 4\)"),
+    "empty batch": (
+        torch.zeros(0, 4).long(),
+        r"tokens must have shape \(B, T\) with B and T at least 1, got \(0, 4\)",
+    ),
     "no tokens": (torch.zeros(2, 0).long(), r"tokens must have shape \(B, T\) .* got \(2, 0\)"),
     "one row only": (torch.zeros(4).long(), r"tokens must have shape \(B, T\) .* got \(4,\)"),
     "vectors": (torch.zeros(2, 3, 4).long(), r"tokens must have shape \(B, T\) .* got \(2, 3, 4\)"),
 }
 BAD_MASKS = {
-    "row with no real token": (torch.tensor([[True, True], [False, False]]),
-                               r"padding_mask must leave at least one real token in each row, rows \[1\] have none"),
-    "wrong shape": (torch.ones(2, 3).bool(), r"padding_mask must be a bool tensor of shape \(2, 2\).*\(2, 3\)"),
+    "row with no real token": (
+        torch.tensor([[True, True], [False, False]]),
+        r"padding_mask must leave at least one real token in each row, rows \[1\] have none",
+    ),
+    "wrong shape": (
+        torch.ones(2, 3).bool(),
+        r"padding_mask must be a bool tensor of shape \(2, 2\).*\(2, 3\)",
+    ),
     "numbers": (torch.ones(2, 2), r"padding_mask must be a bool tensor .* got torch.float32"),
 }
 BAD_SIZES = {
-    **{name: ({name: 0}, f"{name} must be at least 1, got 0")
-       for name in ("vocab_size", "block_size", "embedding_dim", "num_heads", "num_layers")},
+    **{
+        name: ({name: 0}, f"{name} must be at least 1, got 0")
+        for name in ("vocab_size", "block_size", "embedding_dim", "num_heads", "num_layers")
+    },
     "negative": ({"vocab_size": -3}, "vocab_size must be at least 1, got -3"),
-    "not dividing": ({"num_heads": 3}, "embedding_dim must be a multiple of num_heads, got 8 and 3"),
+    "not dividing": (
+        {"num_heads": 3},
+        "embedding_dim must be a multiple of num_heads, got 8 and 3",
+    ),
     "dropout": ({"dropout": 1.0}, "dropout must be from 0 to below 1, got 1.0"),
 }
 

@@ -1,4 +1,5 @@
 """The feed-forward network: equal to PyTorch's linear maps, each position alone, clear about bad input."""
+
 import inspect
 
 import pytest
@@ -75,11 +76,11 @@ def test_each_position_is_worked_on_alone(shape, seed):
     x = torch.randn(shape, dtype=torch.float64)
     whole = network(x)
     for t in range(T):
-        assert_close(network(x[:, t:t + 1]), whole[:, t:t + 1])
+        assert_close(network(x[:, t : t + 1]), whole[:, t : t + 1])
     order = torch.randperm(T)
     assert_close(network(x[:, order]), whole[:, order])
     for b in range(B):
-        assert_close(network(x[b:b + 1]), whole[b:b + 1])
+        assert_close(network(x[b : b + 1]), whole[b : b + 1])
 
 
 def test_no_derivative_between_positions():
@@ -110,15 +111,20 @@ def test_inner_width_is_four_times_the_outer(C):
     assert network.contract.weight.shape == (C, 4 * C)
     assert sum(p.numel() for p in network.parameters()) == 8 * C * C + 5 * C
     assert sorted(network.state_dict()) == [
-        "contract.bias", "contract.weight", "expand.bias", "expand.weight"]
+        "contract.bias",
+        "contract.weight",
+        "expand.bias",
+        "expand.weight",
+    ]
 
 
 def test_sum_over_units_of_strength_times_value():
     network = make(5)
     x = torch.randn(2, 3, 5, dtype=torch.float64)
     total = network.contract.bias.expand(2, 3, 5).clone()
-    for key, bias, value in zip(network.expand.weight, network.expand.bias,
-                                network.contract.weight.T, strict=True):
+    for key, bias, value in zip(
+        network.expand.weight, network.expand.bias, network.contract.weight.T, strict=True
+    ):
         total = total + (x @ key + bias).clamp(min=0)[..., None] * value
     assert_close(network(x), total)
 
@@ -178,5 +184,4 @@ def test_dropout_that_is_no_probability(dropout):
 def test_input_of_another_shape(shape):
     with pytest.raises(ValueError) as error:
         unchecked(FeedForward(4), torch.zeros(shape))
-    assert str(error.value) == (
-        f"x must have shape (B, T, 4) with B and T at least 1, got {shape}")
+    assert str(error.value) == (f"x must have shape (B, T, 4) with B and T at least 1, got {shape}")

@@ -48,24 +48,24 @@ rows = st.lists(st.integers(0, V - 1), min_size=5, max_size=60)
 
 
 @settings(max_examples=60, deadline=None)
-@given(train=rows, test=st.lists(st.integers(0, V - 1), min_size=2, max_size=12),
-       order=st.integers(1, 5))
+@given(
+    train=rows,
+    test=st.lists(st.integers(0, V - 1), min_size=2, max_size=12),
+    order=st.integers(1, 5),
+)
 def test_arrays_equal_the_definition_on_random_tokens(train, test, order):
     model = KneserNey(order, V).fit(torch.tensor(train))
     slow = definition(order, train)
     log_probs = model.log_probs(torch.tensor(test))
     assert log_probs.dtype == torch.float64 and log_probs.shape == (len(test) - 1,)
     for i in range(1, len(test)):
-        assert log_probs[i - 1].exp().item() == pytest.approx(
-            slow(test[i], test[:i]), rel=1e-10
-        )
+        assert log_probs[i - 1].exp().item() == pytest.approx(slow(test[i], test[:i]), rel=1e-10)
     every = model.distribution(torch.tensor(test))
     assert every.tolist() == pytest.approx([slow(w, test) for w in range(V)], rel=1e-10)
 
 
 @settings(max_examples=60, deadline=None)
-@given(train=rows, context=st.lists(st.integers(0, V - 1), max_size=8),
-       order=st.integers(1, 5))
+@given(train=rows, context=st.lists(st.integers(0, V - 1), max_size=8), order=st.integers(1, 5))
 def test_distributions_sum_to_one_and_nothing_is_impossible(train, context, order):
     p = KneserNey(order, V).fit(train).distribution(context)
     assert p.shape == (V,) and (p > 0).all()
@@ -97,9 +97,7 @@ def test_order_1_approaches_the_relative_frequencies():
     ids = torch.randint(0, V, (20_000,), generator=torch.Generator().manual_seed(0))
     shares = torch.bincount(ids, minlength=V) / len(ids)
     model = KneserNey(1, V).fit(ids)
-    torch.testing.assert_close(
-        model.distribution([]), shares.double(), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(model.distribution([]), shares.double(), atol=1e-4, rtol=0)
 
 
 def test_lower_orders_count_different_left_neighbours_not_occurrences():
@@ -122,17 +120,13 @@ def test_a_context_never_seen_hands_down_to_the_shorter_one():
 
 def test_only_the_last_tokens_of_a_context_matter():
     model = KneserNey(3, V).fit([0, 1, 2, 0, 1, 3, 0, 2, 4, 0, 1, 2])
-    torch.testing.assert_close(
-        model.distribution([5, 4, 0, 1]), model.distribution([0, 1])
-    )
+    torch.testing.assert_close(model.distribution([5, 4, 0, 1]), model.distribution([0, 1]))
 
 
 def test_it_predicts_a_regular_text():
     train = [0, 1, 2, 3] * 100
     test = torch.tensor([0, 1, 2, 3] * 5)
-    perplexity = [
-        perplexity_of(KneserNey(n, V).fit(train).log_probs(test)) for n in (1, 2)
-    ]
+    perplexity = [perplexity_of(KneserNey(n, V).fit(train).log_probs(test)) for n in (1, 2)]
     assert perplexity[1] < 1.05 and 3 < perplexity[0] < 5
 
 

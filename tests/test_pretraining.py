@@ -1,4 +1,5 @@
 """Masked-token pretraining: what is hidden, what is asked, and what may be read."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -88,21 +89,34 @@ def test_first_loss_is_near_ln_v_and_equal_to_ignoring_targets():
     model, batch = MaskedLanguageModel(small_encoder()), MaskedWindows(ROW, 16, 8)(0)
     loss = masked_loss(model, batch)
     assert abs(loss - torch.tensor(100.0).log()) < 0.15
-    everywhere = F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten(), ignore_index=IGNORE)
+    everywhere = F.cross_entropy(
+        model(batch[0]).flatten(0, 1), batch[1].flatten(), ignore_index=IGNORE
+    )
     torch.testing.assert_close(loss, everywhere)
 
 
 def test_a_batch_without_questions_has_loss_zero_and_no_nan():
-    loss = masked_loss(MaskedLanguageModel(small_encoder()), (ROW[:16][None], torch.full((1, 16), IGNORE)))
+    loss = masked_loss(
+        MaskedLanguageModel(small_encoder()), (ROW[:16][None], torch.full((1, 16), IGNORE))
+    )
     loss.backward()
     assert loss == 0
 
 
 def test_training_moves_the_encoder_it_was_given():
     encoder = small_encoder()
-    model, before = MaskedLanguageModel(encoder), {k: v.clone() for k, v in encoder.state_dict().items()}
-    train(model, MaskedWindows(ROW, 16, 16, share=0.3), masked_loss, steps=5, learning_rate=1e-2,
-          accelerator=make_accelerator("cpu", "no"))
+    model, before = (
+        MaskedLanguageModel(encoder),
+        {k: v.clone() for k, v in encoder.state_dict().items()},
+    )
+    train(
+        model,
+        MaskedWindows(ROW, 16, 16, share=0.3),
+        masked_loss,
+        steps=5,
+        learning_rate=1e-2,
+        accelerator=make_accelerator("cpu", "no"),
+    )
     assert model.encoder is encoder
     assert not torch.equal(before["token_embedding.weight"], encoder.token_embedding.weight)
     other = small_encoder()
@@ -115,7 +129,9 @@ def test_finetuning_loss_without_hiding_is_the_classification_loss():
     tokens = torch.randint(4, 100, (5, 9))
     mask = torch.arange(9)[None] < torch.tensor([9, 3, 4, 5, 6])[:, None]
     batch = tokens, mask, torch.tensor([0, 1, 2, 0, 1])
-    torch.testing.assert_close(finetuning_loss(model, batch, 0, 0), classification_loss(model, batch))
+    torch.testing.assert_close(
+        finetuning_loss(model, batch, 0, 0), classification_loss(model, batch)
+    )
 
 
 def test_padding_is_never_hidden():
@@ -127,7 +143,9 @@ def test_padding_is_never_hidden():
             return (torch.zeros(len(tokens), 3),)
 
     mask = torch.arange(40)[None] < torch.full((8, 1), 20)
-    finetuning_loss(Watcher(), (torch.where(mask, 9, 0), mask, torch.zeros(8, dtype=torch.long)), hidden=0.9)
+    finetuning_loss(
+        Watcher(), (torch.where(mask, 9, 0), mask, torch.zeros(8, dtype=torch.long)), hidden=0.9
+    )
     assert (seen[0][:, 20:] == 0).all() and (seen[0][:, :20] == MASK).float().mean() > 0.8
 
 
@@ -137,7 +155,10 @@ def test_no_validation_or_test_source_is_read():
     held = {p.source for p in (*split.validation, *split.test)}
     assert rest and not held & {p.source for p in rest}
     text = "\n".join(p.text.lower() for p in rest)
-    held_out = (*split.validation, *split.test)  # a short sentence may be part of a longer one elsewhere
+    held_out = (
+        *split.validation,
+        *split.test,
+    )  # a short sentence may be part of a longer one elsewhere
     assert sum(p.text.lower() in text for p in held_out) < 0.01 * len(held_out)
     assert overlap([p.text for p in rest], [p.text for p in split.test])["runs"] < 0.06
     assert {p.source for p in split.train} <= {p.source for p in rest}

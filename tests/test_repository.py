@@ -1,4 +1,5 @@
 """The notebooks as stored, the exported package, and the tools around them."""
+
 import json
 import re
 import shutil
@@ -48,7 +49,9 @@ def test_no_error_is_stored_unless_expected(path):
 
 @every_chapter
 def test_no_path_address_or_warning_is_stored(path):
-    leak = re.compile(r"(?:/(?:home|root|tmp|Users|content|work)/|[A-Z]:\\Users)|\b0x[0-9a-f]{6,}|Warning:")
+    leak = re.compile(
+        r"(?:/(?:home|root|tmp|Users|content|work)/|[A-Z]:\\Users)|\b0x[0-9a-f]{6,}|Warning:"
+    )
     for cell in code_cells(path):
         assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.source
         for text in stored_text(cell):
@@ -59,7 +62,9 @@ def test_no_path_address_or_warning_is_stored(path):
 def test_figures_are_described(path):
     for cell in code_cells(path):
         if any("image/png" in output.get("data", {}) for output in cell.outputs):
-            assert len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) > 20, cell.source
+            assert len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) > 20, (
+                cell.source
+            )
 
 
 @every_chapter
@@ -69,9 +74,13 @@ def test_widget_ids_are_numbered(path):
 
 
 def test_few_cells_are_unchecked():
-    unchecked = [cell for path in CHAPTERS for cell in code_cells(path)
-                 if UNCHECKED & set(cell.metadata.get("tags", []))
-                 or re.search(r"#\s*NBVAL_(SKIP|IGNORE_OUTPUT)", cell.source)]
+    unchecked = [
+        cell
+        for path in CHAPTERS
+        for cell in code_cells(path)
+        if UNCHECKED & set(cell.metadata.get("tags", []))
+        or re.search(r"#\s*NBVAL_(SKIP|IGNORE_OUTPUT)", cell.source)
+    ]
     assert len(unchecked) <= MOST_UNCHECKED
     assert not any("nbval-skip" in cell.metadata.get("tags", []) for cell in unchecked)
 
@@ -86,7 +95,7 @@ def test_setup_cell_is_the_same_everywhere(path):
 
 def test_setup_cell_says_that_the_address_is_unset(tmp_path):
     source = code_cells(CHAPTERS[0])[0].source.replace("    %pip install", "    pass  #")
-    source = source.replace("transformer_lib\")", "transformer_lib_that_is_missing\")")
+    source = source.replace('transformer_lib")', 'transformer_lib_that_is_missing")')
     source = re.sub('REPOSITORY = "[^"]*"', 'REPOSITORY = ""', source)
     with pytest.raises(ModuleNotFoundError, match="address is not set"):
         exec(source, {})
@@ -124,13 +133,16 @@ def a_notebook(folder, name, *sources):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / name)
 
 
-@pytest.mark.parametrize("sources, message", [
-    (["#| export\nx = 1"], "default_exp"),
-    (["#| default_exp one", "#| export\nx = ("], "does not parse"),
-    (["#| default_exp one", "#| export\n%time x = 1"], "does not parse"),
-    (["#| default_exp other", "#| export\nx = 1"], "must be one"),
-    (["#| default_exp one", "#| export other\nx = 1"], "no target"),
-])
+@pytest.mark.parametrize(
+    "sources, message",
+    [
+        (["#| export\nx = 1"], "default_exp"),
+        (["#| default_exp one", "#| export\nx = ("], "does not parse"),
+        (["#| default_exp one", "#| export\n%time x = 1"], "does not parse"),
+        (["#| default_exp other", "#| export\nx = 1"], "must be one"),
+        (["#| default_exp one", "#| export other\nx = 1"], "no target"),
+    ],
+)
 def test_export_refuses(tmp_path, sources, message):
     a_notebook(tmp_path / "chapters", "01_one.ipynb", *sources)
     with pytest.raises(SystemExit, match=message):
@@ -145,8 +157,11 @@ def test_export_removes_and_sees_a_module_without_a_chapter(tmp_path):
     assert export.differences(tmp_path / "package", tmp_path / "committed") == ["stray.py"]
     (tmp_path / "package" / "stray.py").write_text("y = 2\n")
     export.export(tmp_path / "chapters", tmp_path / "package")
-    assert sorted(p.name for p in (tmp_path / "package").glob("*.py")) == ["__init__.py", "_modidx.py", "one.py"] \
-        or sorted(p.name for p in (tmp_path / "package").glob("*.py")) == ["__init__.py", "one.py"]
+    assert sorted(p.name for p in (tmp_path / "package").glob("*.py")) == [
+        "__init__.py",
+        "_modidx.py",
+        "one.py",
+    ] or sorted(p.name for p in (tmp_path / "package").glob("*.py")) == ["__init__.py", "one.py"]
 
 
 def test_every_module_has_a_docstring():
@@ -167,25 +182,38 @@ def test_student_edition_has_no_solution(path):
 def test_student_edition_runs(tmp_path):
     path = ROOT / "chapters" / "06_feed_forward.ipynb"
     notebook = student.without_solutions(nbformat.read(path, 4))
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    printed = "".join(text for cell in notebook.cells if cell.cell_type == "code" for text in stored_text(cell))
+    nbclient.NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    printed = "".join(
+        text for cell in notebook.cells if cell.cell_type == "code" for text in stored_text(cell)
+    )
     assert "Not yet" in printed
 
 
 def test_plain_install_leaves_the_book_out(tmp_path):
     """The wheel holds the package alone, and asks for lower bounds only."""
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True
+    )
     wheel = next(tmp_path.glob("transformer_lib-*.whl"))
-    names = subprocess.run([sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True,
-                           check=True).stdout
-    assert "transformer_lib/decoder.py" in names and "chapters" not in names and "tests" not in names
+    names = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True, check=True
+    ).stdout
+    assert (
+        "transformer_lib/decoder.py" in names and "chapters" not in names and "tests" not in names
+    )
     assert not re.search(r'"[\w-]+\s*==', (ROOT / "pyproject.toml").read_text())
 
 
 @pytest.mark.timeout(600)
 def test_chapter_runs_as_in_colab():
-    done = subprocess.run([sys.executable, "-m", "tools.colab_check", "chapters/06_feed_forward.ipynb"],
-                          cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.colab_check", "chapters/06_feed_forward.ipynb"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert "06_feed_forward.ipynb runs as in Colab" in done.stdout, done.stderr
 
 

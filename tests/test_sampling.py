@@ -1,4 +1,5 @@
 """Sampling: what may be drawn, that the cache changes nothing, and that pieces of text join to the whole."""
+
 import copy
 import itertools
 import types
@@ -66,10 +67,18 @@ def whole_and_cached(model, tokens, mask, parts):
 
 # the cache changes nothing
 
-chunkings = st.lists(st.integers(1, 5), min_size=1, max_size=SIZE).map(
-    lambda parts: [p for p, end in zip(parts, itertools.accumulate(parts), strict=True) if end <= SIZE]
-).filter(bool)
-precisions = pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-10), (torch.float32, 2e-5)])
+chunkings = (
+    st.lists(st.integers(1, 5), min_size=1, max_size=SIZE)
+    .map(
+        lambda parts: [
+            p for p, end in zip(parts, itertools.accumulate(parts), strict=True) if end <= SIZE
+        ]
+    )
+    .filter(bool)
+)
+precisions = pytest.mark.parametrize(
+    ("dtype", "close"), [(torch.float64, 1e-10), (torch.float32, 2e-5)]
+)
 
 
 @precisions
@@ -104,7 +113,9 @@ def test_cache_in_training_mode_without_dropout(parts):
 @precisions
 @some
 @given(lengths=st.lists(st.integers(1, 20), min_size=1, max_size=4), seed=st.integers(0, 9))
-def test_continuation_gives_the_uncached_logits_at_every_step_and_past_block_size(dtype, close, lengths, seed):
+def test_continuation_gives_the_uncached_logits_at_every_step_and_past_block_size(
+    dtype, close, lengths, seed
+):
     model, prompts = make(dtype), random_rows(lengths, seed)
     with torch.inference_mode():
         fast, slow = (Continuation(model, prompts, cached) for cached in (True, False))
@@ -116,7 +127,9 @@ def test_continuation_gives_the_uncached_logits_at_every_step_and_past_block_siz
             slow.add(chosen)
 
 
-@pytest.mark.parametrize("choice", [{"temperature": 0}, {"seed": 4}, {"seed": 5, "top_k": 3, "top_p": 0.8}])
+@pytest.mark.parametrize(
+    "choice", [{"temperature": 0}, {"seed": 4}, {"seed": 5, "top_k": 3, "top_p": 0.8}]
+)
 @pytest.mark.parametrize("lengths", [[1], [SIZE], [SIZE + 1], [3, 9, 1], [30, 2]])
 def test_cached_and_uncached_draw_the_same_tokens(lengths, choice):
     model, prompts = make(), random_rows(lengths)
@@ -134,14 +147,16 @@ def test_a_prompt_alone_gets_what_it_gets_in_a_batch():
 def test_past_block_size_goes_on_with_the_last_half():
     model, prompt = make(), random_rows([SIZE])[0]
     first, second = drawn(model, [prompt], tokens=2, temperature=0)[:, 0].tolist()
-    kept = [*prompt, first][-(SIZE // 2):]
+    kept = [*prompt, first][-(SIZE // 2) :]
     assert second == int(model(torch.tensor([kept]))[0][0, -1].argmax())
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 3])
 def test_tiny_blocks(block_size):
     model = make(block_size=block_size)
-    fast, slow = (drawn(model, random_rows([4, 2]), tokens=9, seed=1, cached=c) for c in (True, False))
+    fast, slow = (
+        drawn(model, random_rows([4, 2]), tokens=9, seed=1, cached=c) for c in (True, False)
+    )
     assert torch.equal(fast, slow)
 
 
@@ -217,8 +232,12 @@ def test_one_token_serves_only_decoders_that_it_knows():
     inner = changed.blocks[0].feed_forward
     inner.contract = nn.Sequential(inner.contract, nn.Identity())
     assert not is_plain(changed)
-    assert torch.equal(drawn(changed, [[1, 2]], temperature=0), drawn(model, [[1, 2]], temperature=0))
-    handle = model.blocks[1].register_forward_hook(lambda module, inputs, output: (0 * output[0], output[1]))
+    assert torch.equal(
+        drawn(changed, [[1, 2]], temperature=0), drawn(model, [[1, 2]], temperature=0)
+    )
+    handle = model.blocks[1].register_forward_hook(
+        lambda module, inputs, output: (0 * output[0], output[1])
+    )
     fast, slow = (drawn(model, [[1, 2]], temperature=0, cached=c) for c in (True, False))
     assert not is_plain(model) and torch.equal(fast, slow)
     handle.remove()
@@ -232,7 +251,9 @@ def test_one_token_serves_only_decoders_that_it_knows():
 
 # what may be drawn
 
-logit_rows = st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=12).map(lambda row: torch.tensor([row]))
+logit_rows = st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=12).map(
+    lambda row: torch.tensor([row])
+)
 temperatures = st.floats(0.05, 20)
 
 
@@ -247,8 +268,10 @@ def test_probabilities_sum_to_one_and_keep_the_order(logits, temperature, k, p):
     kept = weights[0] > 0
     assert 1 <= kept.sum() <= k
     if not kept.all():
-        assert logits[0][kept].min() >= logits[0][~kept & (weights[0] == 0)].max() \
-            or logits[0][kept].softmax(-1).min() < 1e-6  # too small for float32, not cut
+        assert (
+            logits[0][kept].min() >= logits[0][~kept & (weights[0] == 0)].max()
+            or logits[0][kept].softmax(-1).min() < 1e-6
+        )  # too small for float32, not cut
     order = logits[0][kept].argsort()
     assert (weights[0][kept][order].diff() >= -1e-6).all()
 
@@ -301,6 +324,7 @@ def test_choose_draws_as_often_as_the_probabilities_say():
 
 # stream
 
+
 def test_greedy_is_deterministic_and_seeds_repeat():
     model = make()
     greedy = drawn(model, [[3]], tokens=20, temperature=0)
@@ -352,19 +376,22 @@ def test_mode_is_given_back_whatever_happens(training):
         assert model.training is training
 
 
-@pytest.mark.parametrize(("choice", "message"), [
-    ({"temperature": -1}, "temperature must be 0"),
-    ({"temperature": float("nan")}, "temperature must be 0"),
-    ({"temperature": float("inf")}, "temperature must be 0"),
-    ({"top_k": 0}, "top_k must be at least 1"),
-    ({"top_p": 0}, "top_p must be above 0"),
-    ({"top_p": 1.5}, "top_p must be above 0"),
-    ({"tokens": -1}, "tokens must be at least 0, got -1"),
-    ({"prompts": []}, "prompts must hold at least one row"),
-    ({"prompts": [[1], []]}, "each of at least one id"),
-    ({"prompts": [[V]]}, "vocab_size - 1 = 16, got 17"),
-    ({"prompts": [[-1]]}, "got -1"),
-])
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"temperature": -1}, "temperature must be 0"),
+        ({"temperature": float("nan")}, "temperature must be 0"),
+        ({"temperature": float("inf")}, "temperature must be 0"),
+        ({"top_k": 0}, "top_k must be at least 1"),
+        ({"top_p": 0}, "top_p must be above 0"),
+        ({"top_p": 1.5}, "top_p must be above 0"),
+        ({"tokens": -1}, "tokens must be at least 0, got -1"),
+        ({"prompts": []}, "prompts must hold at least one row"),
+        ({"prompts": [[1], []]}, "each of at least one id"),
+        ({"prompts": [[V]]}, "vocab_size - 1 = 16, got 17"),
+        ({"prompts": [[-1]]}, "got -1"),
+    ],
+)
 def test_bad_arguments_are_named(choice, message):
     prompts = choice.pop("prompts", [[1]])
     with pytest.raises(ValueError, match=message):
@@ -377,7 +404,10 @@ def test_no_tokens_wanted_none_given():
 
 # generate
 
-TEXTS = ["Das Café zählt 12 Gäste – naïve Σ-Zeichen, 日本語 and emoji 🙂🙃.", "the cat sat on the mat, the end."]
+TEXTS = [
+    "Das Café zählt 12 Gäste – naïve Σ-Zeichen, 日本語 and emoji 🙂🙃.",
+    "the cat sat on the mat, the end.",
+]
 
 
 class Script(Decoder):

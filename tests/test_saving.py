@@ -1,4 +1,5 @@
 """Saved models and checkpoints: equal when loaded, refused when damaged, exact after a kill."""
+
 import json
 import os
 import pickle
@@ -41,7 +42,9 @@ def test_loaded_model_equals_the_saved_one(tmp_path, make, labels):
 
 
 def test_saving_refuses():
-    with pytest.raises(ValueError, match="model must be a Decoder or an EncoderClassifier, got Linear"):
+    with pytest.raises(
+        ValueError, match="model must be a Decoder or an EncoderClassifier, got Linear"
+    ):
         save_model("x", torch.nn.Linear(1, 1), TOKENIZER)
     with pytest.raises(ValueError, match="labels must name the 2 classes"):
         save_model("x", a_classifier(), TOKENIZER, ["one"])
@@ -67,18 +70,21 @@ def damage(folder, name, how):
         save_file(tensors, path)
 
 
-@pytest.mark.parametrize("name, how, error, message", [
-    ("config.json", "gone", FileNotFoundError, "holds no config.json"),
-    ("model.safetensors", "gone", FileNotFoundError, "holds no model.safetensors"),
-    ("tokenizer.json", "gone", FileNotFoundError, "holds no tokenizer.json"),
-    ("config.json", "cut", ValueError, "no model that can be read"),
-    ("model.safetensors", "cut", ValueError, "no model that can be read"),
-    ("model.safetensors", "pickle", ValueError, "no model that can be read"),
-    ("tokenizer.json", "cut", ValueError, "no model that can be read"),
-    ("config.json", "other sizes", ValueError, "size mismatch"),
-    ("config.json", "other model", ValueError, "unknown model"),
-    ("model.safetensors", "missing tensor", ValueError, "projection.bias"),
-])
+@pytest.mark.parametrize(
+    "name, how, error, message",
+    [
+        ("config.json", "gone", FileNotFoundError, "holds no config.json"),
+        ("model.safetensors", "gone", FileNotFoundError, "holds no model.safetensors"),
+        ("tokenizer.json", "gone", FileNotFoundError, "holds no tokenizer.json"),
+        ("config.json", "cut", ValueError, "no model that can be read"),
+        ("model.safetensors", "cut", ValueError, "no model that can be read"),
+        ("model.safetensors", "pickle", ValueError, "no model that can be read"),
+        ("tokenizer.json", "cut", ValueError, "no model that can be read"),
+        ("config.json", "other sizes", ValueError, "size mismatch"),
+        ("config.json", "other model", ValueError, "unknown model"),
+        ("model.safetensors", "missing tensor", ValueError, "projection.bias"),
+    ],
+)
 def test_loading_refuses(tmp_path, name, how, error, message):
     save_model(tmp_path / "m", a_decoder(), TOKENIZER)
     damage(tmp_path / "m", name, how)
@@ -93,8 +99,15 @@ def run(folder, steps=30, every=4, **options):
     model = Decoder(50, 16, **SIZES, dropout=0.1)
     tokens = torch.randint(0, 50, (2000,), generator=torch.Generator().manual_seed(0))
     with Checkpoints(folder, every=every) as checkpoints:
-        history = train(model, Windows(tokens, 16, 8), language_loss, steps=steps, checkpoints=checkpoints,
-                        accelerator=make_accelerator("cpu", "no"), **options)
+        history = train(
+            model,
+            Windows(tokens, 16, 8),
+            language_loss,
+            steps=steps,
+            checkpoints=checkpoints,
+            accelerator=make_accelerator("cpu", "no"),
+            **options,
+        )
     return model, history
 
 
@@ -114,8 +127,14 @@ SCRIPT = "import sys; from tests.test_saving import run; print('go', flush=True)
 
 def start(folder):
     root = os.path.dirname(os.path.dirname(__file__))
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], cwd=root, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env={**os.environ, "TQDM_DISABLE": "1"})
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder)],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TQDM_DISABLE": "1"},
+    )
 
 
 def test_killed_at_random_ends_with_the_same_weights(tmp_path, undisturbed):
@@ -133,8 +152,9 @@ def test_killed_at_random_ends_with_the_same_weights(tmp_path, undisturbed):
 def test_sigterm_saves_and_ends(tmp_path, undisturbed):
     root = os.path.dirname(os.path.dirname(__file__))
     script = SCRIPT.replace("run(sys.argv[1])", "run(sys.argv[1], steps=100000, every=100000)")
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=root, stdout=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=root, stdout=subprocess.PIPE, text=True
+    )
     process.stdout.readline()
     time.sleep(3)
     process.send_signal(signal.SIGTERM)
@@ -157,7 +177,12 @@ def test_damaged_checkpoint_is_refused_and_the_one_before_used(tmp_path, undistu
     run(tmp_path)
     newest = Checkpoints(tmp_path).files()[0]
     content = newest.read_bytes()
-    for spoiled in (content[:300], content[:-9] + bytes([content[-9] ^ 4]) + content[-8:], b"", b"hello"):
+    for spoiled in (
+        content[:300],
+        content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
+        b"",
+        b"hello",
+    ):
         newest.write_bytes(spoiled)
         with pytest.warns(UserWarning, match="is refused"):
             again = run(tmp_path)
@@ -173,10 +198,22 @@ def test_run_with_other_settings_is_refused(tmp_path):
 
 def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
     run(tmp_path, steps=8)
-    other, tokens = Decoder(50, 16, embedding_dim=8, num_heads=1, num_layers=1), torch.zeros(100, dtype=torch.long)
-    with pytest.warns(UserWarning, match="of another model"), pytest.raises(ValueError, match="no checkpoint in"):
-        train(other, Windows(tokens, 16, 2), language_loss, steps=8, checkpoints=Checkpoints(tmp_path),
-              accelerator=make_accelerator("cpu", "no"))
+    other, tokens = (
+        Decoder(50, 16, embedding_dim=8, num_heads=1, num_layers=1),
+        torch.zeros(100, dtype=torch.long),
+    )
+    with (
+        pytest.warns(UserWarning, match="of another model"),
+        pytest.raises(ValueError, match="no checkpoint in"),
+    ):
+        train(
+            other,
+            Windows(tokens, 16, 2),
+            language_loss,
+            steps=8,
+            checkpoints=Checkpoints(tmp_path),
+            accelerator=make_accelerator("cpu", "no"),
+        )
     assert len(Checkpoints(tmp_path).files()) == 2
 
 
@@ -199,7 +236,9 @@ def test_full_disk_loses_no_earlier_checkpoint(tmp_path, monkeypatch):
 
 
 def test_no_room_is_said_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("transformer_lib.saving.shutil.disk_usage", lambda _: type("U", (), {"free": 10})())
+    monkeypatch.setattr(
+        "transformer_lib.saving.shutil.disk_usage", lambda _: type("U", (), {"free": 10})()
+    )
     with pytest.raises(OSError, match="10 bytes free"):
         run(tmp_path)
 

@@ -3,6 +3,7 @@
 Each page is opened once over http and once as a file, in the fixture `visit`; the tests then look at what was seen
 there. The book is built first when a source is newer than it, or set BOOK_HTML to a folder that holds a built book.
 """
+
 import functools
 import http.server
 import itertools
@@ -22,7 +23,9 @@ ROOT = Path(__file__).parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
-ADDRESS = (yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"] or "").strip()
+ADDRESS = (
+    yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"] or ""
+).strip()
 JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -93,16 +96,23 @@ def html():
     if not (built / "index.html").exists() or (built / "index.html").stat().st_mtime < sources:
         subprocess.run([sys.executable, "book/vendor/fetch.py"], cwd=ROOT, check=True)
         command = [JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going", "--all"]
-        result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        result = subprocess.run(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         if result.returncode:
-            said = [line for line in result.stdout.splitlines() if "WARNING" in line or "ERROR" in line]
-            pytest.fail("the book does not build:\n" + "\n".join(said or result.stdout.splitlines()[-30:]))
+            said = [
+                line for line in result.stdout.splitlines() if "WARNING" in line or "ERROR" in line
+            ]
+            pytest.fail(
+                "the book does not build:\n" + "\n".join(said or result.stdout.splitlines()[-30:])
+            )
     return built
 
 
 @pytest.fixture(scope="session")
 def server(html):
     """The address at which the book is served on this machine."""
+
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
@@ -122,10 +132,20 @@ def browser():
     names = [os.environ["CHROME"]] if os.environ.get("CHROME") else BROWSERS
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        pytest.fail("No browser for the tests of the book: install Chromium (on Debian: apt install chromium) or "
-                    "Google Chrome, or set CHROME to the path of one.", pytrace=False)
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
+        pytest.fail(
+            "No browser for the tests of the book: install Chromium (on Debian: apt install chromium) or "
+            "Google Chrome, or set CHROME to the path of one.",
+            pytrace=False,
+        )
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=quiet)
         yield chromium
@@ -136,14 +156,20 @@ class Listening:
     """A browser's page that remembers what it asked for and what went wrong."""
 
     def __init__(self, browser, inside):
-        self.page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light",
-                                     reduced_motion="reduce")
+        self.page = browser.new_page(
+            viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
+        )
         self.outside, self.errors = [], []
         inner = (inside, "data:", "blob:")
-        self.page.on("request", lambda r: None if r.url.startswith(inner) else self.outside.append(r.url))
+        self.page.on(
+            "request", lambda r: None if r.url.startswith(inner) else self.outside.append(r.url)
+        )
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
-        self.page.on("response", lambda r: self.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        self.page.on(
+            "response",
+            lambda r: self.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None,
+        )
         self.page.on("requestfailed", lambda r: self.errors.append(f"{r.failure} {r.url}"))
 
     def heard(self):
@@ -163,8 +189,12 @@ def visit(browser, server, html):
     def violations(**options):
         options = {"resultTypes": ["violations"], "preload": False, **options}
         found = Axe().run(http_page.page, options=options).response["violations"]
-        return [f"{v['impact']} {v['id']}: {v['help']}\n    " + "\n    ".join(n["html"][:160] for n in v["nodes"][:4])
-                for v in found if v["impact"] in ("serious", "critical")]
+        return [
+            f"{v['impact']} {v['id']}: {v['help']}\n    "
+            + "\n    ".join(n["html"][:160] for n in v["nodes"][:4])
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
 
     @functools.cache
     def look(name):
@@ -200,7 +230,11 @@ def cells(name):
     """Return the code cells of a chapter that its page shows."""
     notebook = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    return [cell for cell in code if not {"remove-cell", "remove_cell"} & set(cell["metadata"].get("tags", []))]
+    return [
+        cell
+        for cell in code
+        if not {"remove-cell", "remove_cell"} & set(cell["metadata"].get("tags", []))
+    ]
 
 
 @every_page
@@ -225,7 +259,9 @@ def test_mathematics_is_drawn(visit, name):
 def test_images_are_drawn_and_described(visit, name):
     images = visit(name)["images"]
     assert [i["src"] for i in images if not i["drawn"]] == [], "not loaded"
-    undescribed = [i for i in images if len(i["alt"]) < 15 or re.search(r"\.(png|svg|jpe?g)$", i["alt"])]
+    undescribed = [
+        i for i in images if len(i["alt"]) < 15 or re.search(r"\.(png|svg|jpe?g)$", i["alt"])
+    ]
     assert [i["src"] for i in undescribed] == [], "no alt text that says what the figure shows"
     assert [i["src"] for i in images if i["cell"] and not i["caption"]] == [], "no caption"
 
@@ -251,7 +287,9 @@ def test_page_fits_a_telephone_and_code_fits_a_screen(visit, name):
 
 @every_chapter
 def test_exported_cells_are_marked(visit, name):
-    exported = [c for c in cells(name) if re.match(r"(#\|.*\n)*?#\|\s*exports?\b", "".join(c["source"]))]
+    exported = [
+        c for c in cells(name) if re.match(r"(#\|.*\n)*?#\|\s*exports?\b", "".join(c["source"]))
+    ]
     module = f"transformer_lib.{name.split('/')[-1][3:]}"
     assert visit(name)["marks"] == [module] * len(exported)
     assert visit(name)["directives"] == []
@@ -281,28 +319,40 @@ def test_buttons_point_to_the_address_or_are_not_there(html, name):
         assert colab == [f"https://colab.research.google.com/github/{path}/blob/main/{name}.ipynb"]
     else:
         assert colab == []
-    assert [link for link in links(html, name) if re.search("executablebooks|jupyter-book|OWNER", link)] == []
+    assert [
+        link for link in links(html, name) if re.search("executablebooks|jupyter-book|OWNER", link)
+    ] == []
 
 
 @pytest.mark.parametrize("address", ["", "https://github.com/someone/a-book"])
 def test_setting_the_address_makes_the_buttons(tmp_path, address):
     """A book of one chapter, with this book's settings and the given address."""
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    config, count = re.subn(r'(?m)^  url: .*$', f'  url: "{address}"', config)
+    config, count = re.subn(r"(?m)^  url: .*$", f'  url: "{address}"', config)
     assert count == 1
     (tmp_path / "_config.yml").write_text(config)
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: chapters/01_one\n")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n- file: chapters/01_one\n"
+    )
     (tmp_path / "index.md").write_text("# A book\n")
     (tmp_path / "_build" / "vendor").mkdir(parents=True)
     shutil.copytree(ROOT / "book", tmp_path / "book")
-    notebook = {"cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One"}],
-                "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {
+        "cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One"}],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     (tmp_path / "chapters").mkdir()
     (tmp_path / "chapters" / "01_one.ipynb").write_text(json.dumps(notebook))
     command = [JUPYTER_BOOK, "build", str(tmp_path), "-W", "--keep-going"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    found = [link for link in links(tmp_path / "_build" / "html", "chapters/01_one") if link.startswith("http")]
+    found = [
+        link
+        for link in links(tmp_path / "_build" / "html", "chapters/01_one")
+        if link.startswith("http")
+    ]
     wanted = {
         "https://colab.research.google.com/github/someone/a-book/blob/main/chapters/01_one.ipynb",
         "https://github.com/someone/a-book",
@@ -310,7 +360,9 @@ def test_setting_the_address_makes_the_buttons(tmp_path, address):
     }
     if address:
         assert wanted <= set(found)
-        assert any(link.startswith("https://github.com/someone/a-book/issues/new") for link in found)
+        assert any(
+            link.startswith("https://github.com/someone/a-book/issues/new") for link in found
+        )
         assert all("someone/a-book" in link for link in found)
     else:
         assert found == []
@@ -327,7 +379,10 @@ def test_search_finds_a_word(browser, server):
 
 def test_a_folded_solution_opens_with_the_keyboard(browser, server, html):
     pattern = re.compile(r'class="[^"]*solution[^"]*dropdown')
-    name = next((n for n in CHAPTERS if pattern.search((html / f"{n}.html").read_text(encoding="utf-8"))), None)
+    name = next(
+        (n for n in CHAPTERS if pattern.search((html / f"{n}.html").read_text(encoding="utf-8"))),
+        None,
+    )
     assert name, "no chapter has a folded solution"
     page = Listening(browser, server).page
     page.goto(f"{server}{name}.html")

@@ -5,12 +5,12 @@ import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import pooch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydoc_data.topics import topics
 
 from tests.other_text import run_on
 from transformer_lib import text
@@ -40,15 +40,19 @@ PARTS = ("train", "validation", "test")
 
 # The corpus
 
+
 def test_clean_keeps_prose_and_drops_the_rest():
     assert clean("One sentence that\n    is broken in two.\n\n>>> f(1)\n2\n\nReturns\n-------") == [
-        "One sentence that is broken in two."]
+        "One sentence that is broken in two."
+    ]
     assert clean("") == [] and clean("x = {1: 2, 3: 4, 5: 6} + [7, 8].") == []
     assert clean("no full stop at the end of it") == []
 
 
 def test_each_docstring_belongs_to_its_top_level_definition():
-    tree = ast.parse('"""M."""\nclass A:\n  """A."""\n  def f(self):\n    """F."""\nif 1:\n  def g():\n    """G."""')
+    tree = ast.parse(
+        '"""M."""\nclass A:\n  """A."""\n  def f(self):\n    """F."""\nif 1:\n  def g():\n    """G."""'
+    )
     assert list(units(tree)) == [("", "M."), ("A", "A."), ("A", "F."), ("", "G.")]
 
 
@@ -56,8 +60,14 @@ def test_tests_and_installed_packages_are_not_read(tmp_path):
     for name in ("a.py", "test/b.py", "site-packages/c.py", "p/tests/d.py", "p/e.py", "p/f.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text('"""A docstring of at least five words."""')
-    assert [p.relative_to(tmp_path).as_posix() for p in source_files(tmp_path)] == ["a.py", "p/e.py"]
-    assert [(p.source, p.label) for p in python_documentation(tmp_path)] == [("a.py:", "a"), ("p/e.py:", "p")]
+    assert [p.relative_to(tmp_path).as_posix() for p in source_files(tmp_path)] == [
+        "a.py",
+        "p/e.py",
+    ]
+    assert [(p.source, p.label) for p in python_documentation(tmp_path)] == [
+        ("a.py:", "a"),
+        ("p/e.py:", "p"),
+    ]
 
 
 def test_a_file_that_cannot_be_parsed_is_skipped(tmp_path):
@@ -69,7 +79,9 @@ def test_a_file_that_cannot_be_parsed_is_skipped(tmp_path):
 
 
 def test_an_installation_without_sources_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"folder: no Python sources .* a text of your own \(read_text\)"):
+    with pytest.raises(
+        FileNotFoundError, match=r"folder: no Python sources .* a text of your own \(read_text\)"
+    ):
         python_documentation(tmp_path)
 
 
@@ -80,7 +92,9 @@ def test_the_corpus_is_in_a_fixed_order_and_safe_to_change():
     documentation.cache_clear()
     assert second == python_documentation() and len(second) == len(first) + 1
     assert len(second) > 10_000 and set(SIX_PACKAGES) <= {p.label for p in second}
-    assert {p.source for p in second if p.label == "topics"} <= {f"topics:{name}" for name in topics}
+    assert {p.source for p in second if p.label == "topics"} <= {
+        f"topics:{name}" for name in topics
+    }
 
 
 def test_no_sentence_occurs_twice():
@@ -93,10 +107,16 @@ def test_no_sentence_occurs_twice():
 
 # What the chapters say holds on other texts too
 
+
 def thinned(salt, what):
     def fewer(root):
-        kept = (p for p in documentation(root) if hashlib.sha256(f"{salt}{what(p)}".encode()).digest()[0] >= 26)
+        kept = (
+            p
+            for p in documentation(root)
+            if hashlib.sha256(f"{salt}{what(p)}".encode()).digest()[0] >= 26
+        )
         return tuple(kept)
+
     return fewer
 
 
@@ -117,11 +137,14 @@ def test_the_chapters_hold_when_a_tenth_of_the_corpus_is_missing(chapter, by, mo
 def test_the_chapter_holds_on_the_sources_of_other_pythons(folder, monkeypatch):
     def other(root):
         return documentation(folder)
+
     monkeypatch.setattr(text, "documentation", other)
     run_on("01_text", other)
 
 
-@pytest.mark.parametrize("folder", [None, *OTHERS], ids=lambda folder: folder.name if folder else "running")
+@pytest.mark.parametrize(
+    "folder", [None, *OTHERS], ids=lambda folder: folder.name if folder else "running"
+)
 def test_the_six_packages_are_in_every_python(folder):
     six = [p for p in sentences(python_documentation(folder)) if p.label in SIX_PACKAGES]
     counts = [sum(p.label == name for p in six) for name in SIX_PACKAGES]
@@ -131,7 +154,14 @@ def test_the_six_packages_are_in_every_python(folder):
 # Splits
 
 passages = st.lists(
-    st.builds(Passage, st.text(max_size=3), st.sampled_from("abcdefghij"), st.sampled_from([None, "x", "y"])), max_size=60)
+    st.builds(
+        Passage,
+        st.text(max_size=3),
+        st.sampled_from("abcdefghij"),
+        st.sampled_from([None, "x", "y"]),
+    ),
+    max_size=60,
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -163,20 +193,29 @@ def test_the_order_of_the_passages_does_not_move_the_split():
 def test_a_new_source_moves_few_others():
     made = [Passage(str(i), f"s{i % 100}", "a") for i in range(500)]
     more = [*made, Passage("new", "new", "a")]
-    moved = {p.source for p in split_by_source(made).test} ^ {p.source for p in split_by_source(more).test}
+    moved = {p.source for p in split_by_source(made).test} ^ {
+        p.source for p in split_by_source(more).test
+    }
     assert len(moved - {"new"}) <= 2
 
 
-@pytest.mark.parametrize("shares", [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (0.0, 1.0), (float("nan"), 0.0)])
+@pytest.mark.parametrize(
+    "shares", [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (0.0, 1.0), (float("nan"), 0.0)]
+)
 def test_shares_that_make_no_sense_are_refused(shares):
-    with pytest.raises(ValueError, match="validation and test must be shares from 0 whose sum is below 1, got"):
+    with pytest.raises(
+        ValueError, match="validation and test must be shares from 0 whose sum is below 1, got"
+    ):
         split_by_source([], validation=shares[0], test=shares[1])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_books_tasks_leak_no_source(seed):
     library, prose = which_library(seed=seed), python_prose(seed=seed)
-    for split, unit in ((library, lambda p: p.source), (prose, lambda p: p.source.split(".py:")[0])):
+    for split, unit in (
+        (library, lambda p: p.source),
+        (prose, lambda p: p.source.split(".py:")[0]),
+    ):
         owners = [{unit(p) for p in getattr(split, part)} for part in PARTS]
         assert not (owners[0] & owners[1] or owners[0] & owners[2] or owners[1] & owners[2])
         assert all(owners)
@@ -186,6 +225,7 @@ def test_the_books_tasks_leak_no_source(seed):
 
 
 # Overlap
+
 
 def test_overlap_by_hand():
     assert overlap(["a b c d"], ["B  c\nD e"], 2) == {"texts": 0.0, "runs": 2 / 3}
@@ -209,9 +249,13 @@ def test_overlap_refuses_what_it_cannot_measure():
 
 # A text of one's own
 
+
 def test_paragraphs_of_a_file_with_bom_and_crlf(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfOne\r\nline.\r\n \r\n\r\nTwo.\r\n")
-    assert read_text(tmp_path / "a.txt") == [Passage("One\nline.", "a.txt"), Passage("Two.", "a.txt")]
+    assert read_text(tmp_path / "a.txt") == [
+        Passage("One\nline.", "a.txt"),
+        Passage("Two.", "a.txt"),
+    ]
 
 
 def test_a_folder_is_read_in_order_and_only_its_texts(tmp_path):
@@ -239,40 +283,72 @@ def test_tab_separated_labels(tmp_path):
     file = tmp_path / "a.tsv"
     file.write_bytes("\ufeffcat\tIt sat.\r\n\r\n  \r\nmat\tIt\tlay\u2028down.\x0c\r\n".encode())
     assert read_labelled(file) == [
-        Passage("It sat.", "a.tsv:1", "cat"), Passage("It\tlay\u2028down.", "a.tsv:4", "mat")]
+        Passage("It sat.", "a.tsv:1", "cat"),
+        Passage("It\tlay\u2028down.", "a.tsv:4", "mat"),
+    ]
 
 
 def test_csv_with_quoted_lines_bom_and_other_columns(tmp_path):
     file = tmp_path / "a.CSV"
-    file.write_bytes('\ufefftext,who,label\r\n"It sat,\r\n""there"".",me,cat\r\n\r\nIt\u2028lay.,,mat\r\n'.encode())
+    file.write_bytes(
+        '\ufefftext,who,label\r\n"It sat,\r\n""there"".",me,cat\r\n\r\nIt\u2028lay.,,mat\r\n'.encode()
+    )
     read = read_labelled(file)
-    assert [(p.text, p.label) for p in read] == [('It sat,\n"there".', "cat"), ("It\u2028lay.", "mat")]
+    assert [(p.text, p.label) for p in read] == [
+        ('It sat,\n"there".', "cat"),
+        ("It\u2028lay.", "mat"),
+    ]
     assert len({p.source for p in read}) == 2
 
 
 @settings(max_examples=50, deadline=None)
-@given(rows=st.lists(st.tuples(*[st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
-                                 .filter(str.strip)] * 2), min_size=1, max_size=5))
+@given(
+    rows=st.lists(
+        st.tuples(
+            *[st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)]
+            * 2
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_what_csv_writes_is_what_is_read(rows, tmp_path_factory):
     file = tmp_path_factory.mktemp("csv") / "a.csv"
     with file.open("w", encoding="utf-8", newline="") as out:
         csv.writer(out).writerows([("label", "text"), *rows])
-    assert [(p.label, p.text) for p in read_labelled(file)] == [(a.strip(), b.strip()) for a, b in rows]
+    assert [(p.label, p.text) for p in read_labelled(file)] == [
+        (a.strip(), b.strip()) for a, b in rows
+    ]
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("a.tsv", "cat\tIt sat.\nno tab here\n", "path: line 2 of a.tsv must be a label, a tab and a text"),
-    ("a.tsv", "\tIt sat.\n", "path: line 1 of a.tsv must be a label, a tab and a text"),
-    ("a.tsv", "cat\t \n", "path: line 1 of a.tsv must be a label, a tab and a text"),
-    ("a.tsv", "\n\n", "path: a.tsv holds no labelled text"),
-    ("a.csv", "label,text\n", "path: a.csv holds no labelled text"),
-    ("a.csv", "", "path: the first line of a.csv must name the columns label and text, it names None"),
-    ("a.csv", "label,words\ncat,x\n", r"it names \['label', 'words'\]"),
-    ("a.csv", "label,text\ncat,It sat.\n,It lay.\n", "path: line 3 of a.csv must have a label and a text"),
-    ("a.csv", "label,text\ncat\n", "path: line 2 of a.csv must have a label and a text"),
-    ("a.csv", 'label,text\ncat,"It sat.\n', "path: line 2 of a.csv is not CSV"),
-    ("a.csv", "label,text\ncat," + "x" * 200_000, "path: line 2 of a.csv is not CSV"),
-])
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        (
+            "a.tsv",
+            "cat\tIt sat.\nno tab here\n",
+            "path: line 2 of a.tsv must be a label, a tab and a text",
+        ),
+        ("a.tsv", "\tIt sat.\n", "path: line 1 of a.tsv must be a label, a tab and a text"),
+        ("a.tsv", "cat\t \n", "path: line 1 of a.tsv must be a label, a tab and a text"),
+        ("a.tsv", "\n\n", "path: a.tsv holds no labelled text"),
+        ("a.csv", "label,text\n", "path: a.csv holds no labelled text"),
+        (
+            "a.csv",
+            "",
+            "path: the first line of a.csv must name the columns label and text, it names None",
+        ),
+        ("a.csv", "label,words\ncat,x\n", r"it names \['label', 'words'\]"),
+        (
+            "a.csv",
+            "label,text\ncat,It sat.\n,It lay.\n",
+            "path: line 3 of a.csv must have a label and a text",
+        ),
+        ("a.csv", "label,text\ncat\n", "path: line 2 of a.csv must have a label and a text"),
+        ("a.csv", 'label,text\ncat,"It sat.\n', "path: line 2 of a.csv is not CSV"),
+        ("a.csv", "label,text\ncat," + "x" * 200_000, "path: line 2 of a.csv is not CSV"),
+    ],
+)
 def test_labelled_files_that_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
@@ -336,12 +412,18 @@ def test_a_damaged_copy_in_the_cache_is_fetched_again(server, tmp_path):
     assert fetch("toy", tmp_path).read_bytes() == GOOD and server["requests"] == 2
 
 
-@pytest.mark.parametrize("body", [GOOD.replace(b"cat", b"bat", 1), GOOD[:-1], b"", b"<html>not found</html>"],
-                         ids=["tampered", "truncated", "empty", "page"])
+@pytest.mark.parametrize(
+    "body",
+    [GOOD.replace(b"cat", b"bat", 1), GOOD[:-1], b"", b"<html>not found</html>"],
+    ids=["tampered", "truncated", "empty", "page"],
+)
 def test_another_file_is_refused_and_not_kept(server, tmp_path, body):
     server["body"] = body
-    with pytest.raises(ValueError, match=rf"name: what came for 'toy' is not the expected file \(23,000 bytes, "
-                                         rf"received {len(body):,}; SHA-256 .*\); nothing was kept"):
+    with pytest.raises(
+        ValueError,
+        match=rf"name: what came for 'toy' is not the expected file \(23,000 bytes, "
+        rf"received {len(body):,}; SHA-256 .*\); nothing was kept",
+    ):
         fetch("toy", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -355,22 +437,31 @@ def test_a_connection_that_breaks_off_is_refused(server, tmp_path):
 
 def test_a_server_error_and_no_network_are_told(server, tmp_path):
     server["status"] = 404
-    with pytest.raises(ConnectionError, match=r"name: 'toy' could not be fetched from http.*\(HTTPError\); connect, or"):
+    with pytest.raises(
+        ConnectionError,
+        match=r"name: 'toy' could not be fetched from http.*\(HTTPError\); connect, or",
+    ):
         fetch("toy", tmp_path)
     for url in ("http://127.0.0.1:9/nobody", "no address at all"):
-        with pytest.raises(ConnectionError, match=r"name: 'toy' could not be fetched from .* \(read_text\)"):
+        with pytest.raises(
+            ConnectionError, match=r"name: 'toy' could not be fetched from .* \(read_text\)"
+        ):
             fetch("toy", tmp_path, url)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_address_for_the_same_file(server, tmp_path, monkeypatch):
     known = text.DOWNLOADS["toy"]
-    monkeypatch.setitem(text.DOWNLOADS, "toy", Download("http://127.0.0.1:9/", known.size, known.sha256))
+    monkeypatch.setitem(
+        text.DOWNLOADS, "toy", Download("http://127.0.0.1:9/", known.size, known.sha256)
+    )
     assert fetch("toy", tmp_path, server["url"]).read_bytes() == GOOD
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match=r"name must be one of \['tinyshakespeare'\], got 'hamlet'"):
+    with pytest.raises(
+        ValueError, match=r"name must be one of \['tinyshakespeare'\], got 'hamlet'"
+    ):
         fetch("hamlet")
 
 

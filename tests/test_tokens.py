@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer_lib.tokens import END, MASK, PAD, SPECIAL_TOKENS, UNK, load_tokenizer, train_tokenizer
+from transformer_lib.tokens import (
+    END,
+    MASK,
+    PAD,
+    SPECIAL_TOKENS,
+    UNK,
+    load_tokenizer,
+    train_tokenizer,
+)
 
 SENTENCE = "the cat sat on the mat"
 KINDS = ("char", "word", "bpe")
@@ -42,7 +50,11 @@ def test_line_breaks_and_rare_spaces_are_characters_too():
 @pytest.mark.parametrize("kind", KINDS)
 def test_special_tokens_have_the_first_ids(kind):
     tokenizer = train_tokenizer([SENTENCE], kind)
-    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == [PAD, UNK, END, MASK] == [0, 1, 2, 3]
+    assert (
+        [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
+        == [PAD, UNK, END, MASK]
+        == [0, 1, 2, 3]
+    )
 
 
 @pytest.mark.parametrize("kind", ["char", "word"])
@@ -66,7 +78,10 @@ def test_nobody_can_type_a_special_token(kind, seen, tmp_path):
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     for one in (tokenizer, load_tokenizer(tmp_path / "tokenizer.json")):
         for text in ("a<end>b", "<pad>", " <mask> <end>"):
-            for row in (one.encode(text), one.encode_batch_fast([text], add_special_tokens=False)[0]):
+            for row in (
+                one.encode(text),
+                one.encode_batch_fast([text], add_special_tokens=False)[0],
+            ):
                 assert not set(row.ids) & {PAD, END, MASK}
 
 
@@ -77,15 +92,26 @@ def test_saved_and_loaded_is_the_same(kind, tmp_path):
     loaded = load_tokenizer(tmp_path / "tokenizer.json")
     assert loaded.to_str() == tokenizer.to_str()
     ids = tokenizer.encode("the naïve dog 猫 <end>").ids
-    assert loaded.encode("the naïve dog 猫 <end>").ids == ids and loaded.decode(ids) == tokenizer.decode(ids)
+    assert loaded.encode("the naïve dog 猫 <end>").ids == ids and loaded.decode(
+        ids
+    ) == tokenizer.decode(ids)
 
 
 def test_the_same_training_gives_the_same_ids_in_every_process():
-    code = ("from transformer_lib.tokens import train_tokenizer as t; import json;"
-            "x = ['the cat sat on the mat', 'a dog, a cow; an owl'];"
-            "print(json.dumps([sorted(t(x, k, 290).get_vocab().items()) for k in ('char', 'word', 'bpe')]))")
-    said = {subprocess.run([sys.executable, "-c", code], check=True, capture_output=True,
-                           env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in "12"}
+    code = (
+        "from transformer_lib.tokens import train_tokenizer as t; import json;"
+        "x = ['the cat sat on the mat', 'a dog, a cow; an owl'];"
+        "print(json.dumps([sorted(t(x, k, 290).get_vocab().items()) for k in ('char', 'word', 'bpe')]))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "12"
+    }
     assert len(said) == 1 and len(json.loads(said.pop())) == 3
 
 
@@ -102,9 +128,13 @@ def test_nothing_to_learn_from_is_refused(texts):
         train_tokenizer(texts)
 
 
-@pytest.mark.parametrize("kind, size, smallest", [("char", 4, 5), ("word", 0, 5), ("bpe", 259, 260)])
+@pytest.mark.parametrize(
+    "kind, size, smallest", [("char", 4, 5), ("word", 0, 5), ("bpe", 259, 260)]
+)
 def test_a_vocabulary_too_small_is_refused(kind, size, smallest):
-    with pytest.raises(ValueError, match=f"vocab_size must be at least {smallest} for '{kind}', got {size}"):
+    with pytest.raises(
+        ValueError, match=f"vocab_size must be at least {smallest} for '{kind}', got {size}"
+    ):
         train_tokenizer([SENTENCE], kind, size)
 
 

@@ -1,4 +1,5 @@
 """The training loop and the measures: what would break if one of them were wrong."""
+
 import inspect
 import json
 import math
@@ -95,7 +96,8 @@ def names_in(model, optimizers):
     names = {id(p): name for name, p in model.named_parameters()}
     return [
         (type(o).__name__, group["weight_decay"], {names[id(p)] for p in group["params"]})
-        for o in optimizers for group in o.param_groups
+        for o in optimizers
+        for group in o.param_groups
     ]
 
 
@@ -167,11 +169,14 @@ def test_cuda_is_taken_when_it_is_there_and_not_when_the_launcher_forbids(monkey
     assert asked["cpu"] is True
 
 
-@pytest.mark.parametrize("arguments, named", [
-    ({"device": "tpu"}, "device must be one of"),
-    ({"device": "cpu", "precision": "fp8"}, "precision must be"),
-    ({"device": "cpu", "accumulate": 0}, "accumulate must be at least 1, got 0"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ({"device": "tpu"}, "device must be one of"),
+        ({"device": "cpu", "precision": "fp8"}, "precision must be"),
+        ({"device": "cpu", "accumulate": 0}, "accumulate must be at least 1, got 0"),
+    ],
+)
 def test_accelerator_refuses_by_name(arguments, named):
     with pytest.raises(ValueError, match=named):
         make_accelerator(**arguments)
@@ -188,8 +193,11 @@ def test_a_second_accelerator_may_have_another_precision():
 def test_a_batch_is_memorised():
     for model, batch, loss_of in (
         (decoder(), windows()(0), language_loss),
-        (classifier(), (torch.randint(V, (8, T)), torch.ones(8, T, dtype=torch.bool),
-                        torch.arange(8) % 3), classification_loss),
+        (
+            classifier(),
+            (torch.randint(V, (8, T)), torch.ones(8, T, dtype=torch.bool), torch.arange(8) % 3),
+            classification_loss,
+        ),
     ):
         _, history = run(model, lambda step: batch, loss_of, steps=150, learning_rate=2e-2)
         assert history.losses[0] > 0.8 * math.log(3)
@@ -341,16 +349,19 @@ def test_of_several_losses_the_right_step_is_named():
     check_finite([1.0, 2.0], 19, lambda step: 0.0)
 
 
-@pytest.mark.parametrize("settings, named", [
-    ({"steps": 0}, "steps must be at least 1, got 0"),
-    ({"warmup": -1}, "warmup must be from 0 to steps = 6, got -1"),
-    ({"warmup": 7}, "warmup must be from 0 to steps = 6, got 7"),
-    ({"learning_rate": 0.0}, "learning_rate must be above 0"),
-    ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
-    ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
-    ({"clip": 0.0}, "clip must be above 0"),
-    ({"evaluate_every": 0}, "evaluate_every must be at least 1"),
-])
+@pytest.mark.parametrize(
+    "settings, named",
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"warmup": -1}, "warmup must be from 0 to steps = 6, got -1"),
+        ({"warmup": 7}, "warmup must be from 0 to steps = 6, got 7"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
+        ({"clip": 0.0}, "clip must be above 0"),
+        ({"evaluate_every": 0}, "evaluate_every must be at least 1"),
+    ],
+)
 def test_a_setting_that_cannot_be_is_named(settings, named):
     with pytest.raises(ValueError, match=named):
         run(**settings)
@@ -388,16 +399,34 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
     (tmp_path / "two.py").write_text(SCRIPT)
     # the launcher's --cpu starts a single process; --multi_gpu starts as many as it is told,
     # and make_accelerator("cpu") keeps them on the CPU
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu",
-               "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-               "--dynamo_backend", "no", "--main_process_port", "0", str(tmp_path / "two.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+        str(tmp_path / "two.py"),
+    ]
     environment = os.environ | {
-        "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
-        "TQDM_DISABLE": "1", "HF_HOME": str(tmp_path),
+        "ACCELERATE_USE_CPU": "true",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+        "TQDM_DISABLE": "1",
+        "HF_HOME": str(tmp_path),
         "PYTHONPATH": str(Path(training.__file__).parents[1]),
     }
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True,
-                          text=True, timeout=300)
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     processes, losses = json.loads(done.stdout.strip().splitlines()[-1])
     assert processes == 2
@@ -445,12 +474,15 @@ def test_cross_entropy_leaves_the_mode_and_ignores_dropout():
     assert model.training
 
 
-@pytest.mark.parametrize("arguments, named", [
-    ({"tokens": torch.tensor([1])}, "tokens must be a row of at least 2 ids"),
-    ({"stride": 0}, "stride must be from 1 to block_size = 8, got 0"),
-    ({"stride": 9}, "stride must be from 1 to block_size = 8, got 9"),
-    ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ({"tokens": torch.tensor([1])}, "tokens must be a row of at least 2 ids"),
+        ({"stride": 0}, "stride must be from 1 to block_size = 8, got 0"),
+        ({"stride": 9}, "stride must be from 1 to block_size = 8, got 9"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    ],
+)
 def test_cross_entropy_refuses_by_name(arguments, named):
     with pytest.raises(ValueError, match=named):
         cross_entropy(decoder(), **({"tokens": row(20)} | arguments))

@@ -1,4 +1,5 @@
 """The command line, as its user types it."""
+
 import json
 
 import pytest
@@ -7,7 +8,18 @@ from typer.testing import CliRunner
 from transformer_lib.text import Passage
 from transformer_lib.your_own_text import app, hold_out
 
-SMALL = ["--embedding-dim", "16", "--num-heads", "2", "--num-layers", "1", "--steps", "6", "--batch-size", "4"]
+SMALL = [
+    "--embedding-dim",
+    "16",
+    "--num-heads",
+    "2",
+    "--num-layers",
+    "1",
+    "--steps",
+    "6",
+    "--batch-size",
+    "4",
+]
 
 
 def command(*arguments):
@@ -20,27 +32,54 @@ def command(*arguments):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    (folder / "a.txt").write_text("\n\n".join(f"the cat number {i} sat on the mat ." for i in range(60)))
+    (folder / "a.txt").write_text(
+        "\n\n".join(f"the cat number {i} sat on the mat ." for i in range(60))
+    )
     (folder / "b.txt").write_text("the dog sat on the mat .\n\na cat sat .")
-    rows = [f"{'pos' if i % 2 else 'neg'}\tthis is {'good' if i % 2 else 'bad'} text {i}" for i in range(60)]
+    rows = [
+        f"{'pos' if i % 2 else 'neg'}\tthis is {'good' if i % 2 else 'bad'} text {i}"
+        for i in range(60)
+    ]
     (folder / "a.tsv").write_text("\n".join(rows))
-    (folder / "b.csv").write_text('label,text\npos,"a good, long one"\nneg,bad\npos,this is good text 1\n')
+    (folder / "b.csv").write_text(
+        'label,text\npos,"a good, long one"\nneg,bad\npos,this is good text 1\n'
+    )
     (folder / "lines.txt").write_text("good text\nbad text\n")
     return folder
 
 
 @pytest.fixture(scope="module")
 def writer(files):
-    code, said = command("train-decoder", "--train", files / "a.txt", "--test", files / "b.txt", "--out", files / "x",
-                         "--tokenizer", "word", "--block-size", "8", *SMALL)
+    code, said = command(
+        "train-decoder",
+        "--train",
+        files / "a.txt",
+        "--test",
+        files / "b.txt",
+        "--out",
+        files / "x",
+        "--tokenizer",
+        "word",
+        "--block-size",
+        "8",
+        *SMALL,
+    )
     assert code == 0, said
     return files / "x", json.loads(said.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
 def reader(files):
-    code, said = command("train-classifier", "--train", files / "a.tsv", "--test", files / "b.csv", "--out",
-                         files / "y", *SMALL)
+    code, said = command(
+        "train-classifier",
+        "--train",
+        files / "a.tsv",
+        "--test",
+        files / "b.csv",
+        "--out",
+        files / "y",
+        *SMALL,
+    )
     assert code == 0, said
     return files / "y", json.loads(said.splitlines()[-1])
 
@@ -75,38 +114,80 @@ def test_classify_reads_texts_and_files(reader, files):
     assert code == 0 and [row["text"] for row in rows] == ["good", "bad"]
     assert all(sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5) for row in rows)
     code, said = command("classify", reader[0], "--file", files / "lines.txt")
-    assert code == 0 and [line.split("\t")[2] for line in said.splitlines()] == ["good text", "bad text"]
+    assert code == 0 and [line.split("\t")[2] for line in said.splitlines()] == [
+        "good text",
+        "bad text",
+    ]
 
 
 def test_evaluate_judges_both_kinds(writer, reader, files):
     _, said = command("evaluate", writer[0], "--test", files / "b.txt")
-    assert json.loads(said)["perplexity_per_token"] == pytest.approx(writer[1]["test"]["perplexity_per_token"])
+    assert json.loads(said)["perplexity_per_token"] == pytest.approx(
+        writer[1]["test"]["perplexity_per_token"]
+    )
     _, said = command("evaluate", reader[0], "--test", files / "b.csv")
     assert json.loads(said)["accuracy"] == pytest.approx(reader[1]["test"]["accuracy"])
 
 
 def test_resume_goes_on(writer, files):
-    code, said = command("train-decoder", "--train", files / "a.txt", "--test", files / "b.txt", "--out", files / "x",
-                         "--tokenizer", "word", "--block-size", "8", *SMALL, "--resume")
+    code, said = command(
+        "train-decoder",
+        "--train",
+        files / "a.txt",
+        "--test",
+        files / "b.txt",
+        "--out",
+        files / "x",
+        "--tokenizer",
+        "word",
+        "--block-size",
+        "8",
+        *SMALL,
+        "--resume",
+    )
     assert code == 0 and json.loads(said.splitlines()[-1])["test"] == writer[1]["test"]
 
 
-@pytest.mark.parametrize("line, message", [
-    (["train-decoder", "--train", "none.txt", "--out", "{}/n"], "path: there is no file or folder 'none.txt'"),
-    (["train-decoder", "--test", "{}/b.txt", "--out", "{}/n"], "test needs train"),
-    (["train-decoder", "--train", "{}/a.txt", "--out", "{}/x"], "already holds a run"),
-    (["train-decoder", "--train", "{}/a.txt", "--out", "{}/n", "--tokenizer", "syllable"], "kind must be"),
-    (["train-decoder", "--train", "{}/a.txt", "--out", "{}/n2", "--num-heads", "5", "--tokenizer", "word"],
-     "embedding_dim must be a multiple of num_heads"),
-    (["train-classifier", "--train", "{}/a.txt", "--out", "{}/n"], "must be a label, a tab and a text"),
-    (["generate", "{}/y"], "this command needs a Decoder"),
-    (["generate", "{}/x", "--temperature", "-1"], "temperature must be"),
-    (["classify", "{}/x", "--text", "a"], "this command needs a EncoderClassifier"),
-    (["classify", "{}/y"], "text or file must be given"),
-    (["classify", "{}/y", "--text", ""], "text must hold"),
-    (["evaluate", "{}/y", "--test", "{}/b.txt"], "must be a label, a tab and a text"),
-    (["generate", "{}/nowhere"], "holds no config.json"),
-])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (
+            ["train-decoder", "--train", "none.txt", "--out", "{}/n"],
+            "path: there is no file or folder 'none.txt'",
+        ),
+        (["train-decoder", "--test", "{}/b.txt", "--out", "{}/n"], "test needs train"),
+        (["train-decoder", "--train", "{}/a.txt", "--out", "{}/x"], "already holds a run"),
+        (
+            ["train-decoder", "--train", "{}/a.txt", "--out", "{}/n", "--tokenizer", "syllable"],
+            "kind must be",
+        ),
+        (
+            [
+                "train-decoder",
+                "--train",
+                "{}/a.txt",
+                "--out",
+                "{}/n2",
+                "--num-heads",
+                "5",
+                "--tokenizer",
+                "word",
+            ],
+            "embedding_dim must be a multiple of num_heads",
+        ),
+        (
+            ["train-classifier", "--train", "{}/a.txt", "--out", "{}/n"],
+            "must be a label, a tab and a text",
+        ),
+        (["generate", "{}/y"], "this command needs a Decoder"),
+        (["generate", "{}/x", "--temperature", "-1"], "temperature must be"),
+        (["classify", "{}/x", "--text", "a"], "this command needs a EncoderClassifier"),
+        (["classify", "{}/y"], "text or file must be given"),
+        (["classify", "{}/y", "--text", ""], "text must hold"),
+        (["evaluate", "{}/y", "--test", "{}/b.txt"], "must be a label, a tab and a text"),
+        (["generate", "{}/nowhere"], "holds no config.json"),
+    ],
+)
 def test_bad_input_is_one_sentence(writer, reader, files, line, message):
     code, said = command(*(part.format(files) for part in line))
     assert code == 2 and said.startswith("error: ") and message in said

@@ -3,6 +3,7 @@
 `_config.yml` (repository.url) is the setting; a notebook opened in Colab cannot read it, so the
 set-up cell of each chapter repeats it.
 """
+
 import re
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Find the Chromium that the browser tests need; install it where that is allowed."""
+
 import os
 import shutil
 import subprocess
@@ -15,8 +16,14 @@ def find():
 if __name__ == "__main__":
     if not find() and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "update", "-qq"], check=False)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False,
-                       stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "chromium"],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )
     if not find():
-        sys.exit("The browser tests need Chromium or Chrome: install the package chromium, "
-                 "or set CHROME to the program's path.")
+        sys.exit(
+            "The browser tests need Chromium or Chrome: install the package chromium, "
+            "or set CHROME to the program's path."
+        )

@@ -5,6 +5,7 @@ the package installed by their set-up cell from a git clone of this repository.
 
 Without names: every chapter. What is committed is what is checked.
 """
+
 import os
 import subprocess
 import sys
@@ -24,7 +25,9 @@ BROUGHT = ("torch", "numpy", "matplotlib", "ipywidgets", "ipykernel")  # by Cola
 
 def run(*command, **options):
     """Run a command; return what it printed; stop with its words if it fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, **options
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -58,6 +61,7 @@ class Kernel(AsyncKernelManager):
 
 def check(chapter, python, url):
     """Run one chapter alone in an empty folder; raise if a cell fails or torch is another one after."""
+
     def torch():
         return run(python, "-m", "pip", "list", "--format", "freeze").split("torch==")[1].split()[0]
 
@@ -66,10 +70,16 @@ def check(chapter, python, url):
         notebook = nbformat.read(chapter, 4)
         for cell in notebook.cells:
             if "REPOSITORY = " in cell.source:
-                cell.source = cell.source.replace(f'REPOSITORY = "{address.read()}"', f'REPOSITORY = "{url}"')
+                cell.source = cell.source.replace(
+                    f'REPOSITORY = "{address.read()}"', f'REPOSITORY = "{url}"'
+                )
         Kernel.python = python
-        nbclient.NotebookClient(notebook, timeout=900, kernel_manager_class=Kernel,
-                                resources={"metadata": {"path": folder}}).execute(cwd=folder)
+        nbclient.NotebookClient(
+            notebook,
+            timeout=900,
+            kernel_manager_class=Kernel,
+            resources={"metadata": {"path": folder}},
+        ).execute(cwd=folder)
         where = run(python, "-c", "import transformer_lib as t; print(t.__file__)", cwd=folder)
     if "site-packages" not in where:
         raise RuntimeError(f"transformer_lib was not installed but found at {where}")

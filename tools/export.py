@@ -8,6 +8,7 @@ This adds: each such cell must parse, each chapter must export to the module of 
 name (chapters/04_attention_head.ipynb to attention_head), modules without a chapter go,
 and `__init__.py` lists the public names.
 """
+
 import argparse
 import ast
 import json
@@ -22,8 +23,15 @@ from nbdev.export import nb_export
 ROOT = Path(__file__).parents[1]
 DIRECTIVE = re.compile(r"#\|\s*(\w+)\s*(.*)")
 # What `from transformer_lib import ...` gives; the rest is imported from its module.
-FRONT = ("attention_head", "multi_head_attention", "feed_forward", "block", "encoder",
-         "classifier", "decoder")
+FRONT = (
+    "attention_head",
+    "multi_head_attention",
+    "feed_forward",
+    "block",
+    "encoder",
+    "classifier",
+    "decoder",
+)
 
 
 def directives(source):
@@ -43,8 +51,10 @@ def module_of(notebook):
     exported = [(found, source) for found, source in code if "export" in found]
     for found, source in exported:
         if found["export"]:
-            sys.exit(f"{notebook.name}: `#| export {found['export']}` must have no target: "
-                     "a chapter exports to its own module only")
+            sys.exit(
+                f"{notebook.name}: `#| export {found['export']}` must have no target: "
+                "a chapter exports to its own module only"
+            )
         try:
             ast.parse(source)
         except SyntaxError as error:
@@ -53,7 +63,9 @@ def module_of(notebook):
         sys.exit(f"{notebook.name}: `#| export` needs a cell with `#| default_exp NAME`")
     expected = notebook.stem.split("_", 1)[1]
     if named and named != [expected]:
-        sys.exit(f"{notebook.name}: `#| default_exp` must be {expected}, it is {' and '.join(named)}")
+        sys.exit(
+            f"{notebook.name}: `#| default_exp` must be {expected}, it is {' and '.join(named)}"
+        )
     return expected if exported else None
 
 
@@ -87,7 +99,9 @@ def export(chapters, package):
 def differences(one, other):
     """The names of the .py files that are not the same in two folders."""
     texts = [{p.name: p.read_bytes() for p in folder.glob("*.py")} for folder in (one, other)]
-    return sorted(n for n in texts[0].keys() | texts[1].keys() if texts[0].get(n) != texts[1].get(n))
+    return sorted(
+        n for n in texts[0].keys() | texts[1].keys() if texts[0].get(n) != texts[1].get(n)
+    )
 
 
 def main():
@@ -99,8 +113,10 @@ def main():
         shutil.copytree(ROOT / "chapters", Path(folder, "chapters"))
         export(Path(folder, "chapters"), Path(folder, "transformer_lib"))
         if stale := differences(Path(folder, "transformer_lib"), ROOT / "transformer_lib"):
-            sys.exit(f"transformer_lib is not what the chapters say ({', '.join(stale)}): "
-                     "run `make export`")
+            sys.exit(
+                f"transformer_lib is not what the chapters say ({', '.join(stale)}): "
+                "run `make export`"
+            )
 
 
 if __name__ == "__main__":

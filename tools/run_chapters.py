@@ -4,6 +4,7 @@
 
 Without names: every chapter, in order. --check runs them and writes nothing.
 """
+
 import argparse
 import json
 import os
@@ -27,14 +28,20 @@ MODEL_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 def rename_models(notebook):
     """Number the random ids of widget models in the order in which they are first reached."""
     state = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
-    roots = [output.data[VIEW]["model_id"] for cell in notebook.cells
-             for output in cell.get("outputs", []) if VIEW in output.get("data", {})]
+    roots = [
+        output.data[VIEW]["model_id"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if VIEW in output.get("data", {})
+    ]
     order = []
 
     def visit(model):
         if model in state and model not in order:
             order.append(model)
-            for other in re.findall(r"IPY_MODEL_([0-9a-f]{32})", json.dumps(state[model], sort_keys=True)):
+            for other in re.findall(
+                r"IPY_MODEL_([0-9a-f]{32})", json.dumps(state[model], sort_keys=True)
+            ):
                 visit(other)
 
     for model in roots:
@@ -56,13 +63,21 @@ def tidy(notebook):
         cell.metadata.pop("execution", None)
         outputs = []
         for output in cell.get("outputs", []):
-            if output.output_type == "stream" and outputs and outputs[-1].get("name") == output.name:
+            if (
+                output.output_type == "stream"
+                and outputs
+                and outputs[-1].get("name") == output.name
+            ):
                 outputs[-1].text += output.text
             else:
                 outputs.append(output)
         if cell.cell_type == "code":
             cell.outputs = outputs
-    notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata.kernelspec = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
     notebook.metadata.language_info = {"name": "python"}
     return rename_models(notebook)
 
@@ -72,7 +87,10 @@ def run(path, write=True):
     notebook = nbformat.read(path, 4)
     started = time.perf_counter()
     nbclient.NotebookClient(
-        notebook, timeout=900, kernel_name="python3", record_timing=False,
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     if write:

@@ -1,7 +1,8 @@
 """Write the students' edition: the chapters without solutions and without outputs.
 
-    python tools/student.py FOLDER
+python tools/student.py FOLDER
 """
+
 import re
 import sys
 from pathlib import Path

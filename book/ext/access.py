@@ -3,6 +3,7 @@
 What can be mended when the page is written is mended here; what a script makes in the browser (the widgets, the
 boxes that scroll) is mended by `book/static/access.js`.
 """
+
 import re
 
 # A signature of several lines is written as a list of definitions in which nothing is defined.
@@ -29,7 +30,9 @@ def mend_page(app, pagename, templatename, context, doctree):
     """Write signatures as lines, say what unfolds, and take away the roles that forbid links in a list."""
     body = context.get("body")
     if body:
-        body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        body = body.replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
         body = body.replace(' role="doc-biblioentry"', "")
         body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
         body = CHECK.sub(CHECK_SUMMARY, body)

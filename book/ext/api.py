@@ -3,6 +3,7 @@
 The comment `<!-- modules -->` of `book/api.md` becomes the sections. Names of shapes stand in annotations as they stand
 in the code: `Float[Tensor, "batch time channels"]`.
 """
+
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,10 @@ MARKER = "<!-- modules -->"
 def modules(chapters):
     """Yield (module, title, file) of each chapter that exports a module."""
     for path in sorted(Path(chapters).glob("*.ipynb")):
-        cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        cells = [
+            "".join(cell["source"])
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        ]
         code = "\n".join(cells)
         module = re.search(r"^#\| default_exp (\w+)", code, re.MULTILINE)
         if module and re.search(r"^#\| export\b", code, re.MULTILINE):

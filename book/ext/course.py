@@ -3,6 +3,7 @@
 The comment `<!-- exercises -->` of a page becomes the index, `<!-- minutes -->` the table of minutes. Both are made
 from the notebooks each time the book is built, so neither can fall behind them.
 """
+
 import json
 import math
 import re
@@ -46,8 +47,15 @@ def exercises(cells):
         if cell["cell_type"] != "markdown":
             continue
         # What stands above the exercise's check belongs to it; the stub is the first code without a tag.
-        stub = next((source(c) for c in cells[number + 1:] if c["cell_type"] == "code"
-                     and "exercise-check" not in c["metadata"].get("tags", [])), "")
+        stub = next(
+            (
+                source(c)
+                for c in cells[number + 1 :]
+                if c["cell_type"] == "code"
+                and "exercise-check" not in c["metadata"].get("tags", [])
+            ),
+            "",
+        )
         for match in EXERCISE.finditer(source(cell)):
             found = {name: match[name].strip() for name in ("title", "label", "statement")}
             yield {**found, "kind": kind(found, stub)}
@@ -64,10 +72,15 @@ def index(folder):
     """Return the index of all exercises, one section a chapter."""
     sections = []
     for path, title, cells in chapters(folder):
-        lines = [f"- {{ref}}`{e['title']} <{e['label']}>` ({e['kind']}): {first_sentence(e['statement'])}"
-                 for e in exercises(cells)]
+        lines = [
+            f"- {{ref}}`{e['title']} <{e['label']}>` ({e['kind']}): {first_sentence(e['statement'])}"
+            for e in exercises(cells)
+        ]
         if lines:
-            sections.append(f"## {int(path.name[:2])}. {title}\n\nIn [](../chapters/{path.name}).\n\n" + "\n".join(lines))
+            sections.append(
+                f"## {int(path.name[:2])}. {title}\n\nIn [](../chapters/{path.name}).\n\n"
+                + "\n".join(lines)
+            )
     return "\n\n".join(sections)
 
 
@@ -79,10 +92,21 @@ def to_five(minutes):
 def effort(cells):
     """Return the minutes to read a chapter, its exercises left out, and the number of its exercises."""
     before = [c for c in cells if "remove-cell" not in c["metadata"].get("tags", [])]
-    end = next((i for i, c in enumerate(before) if c["cell_type"] == "markdown" and EXERCISE.search(source(c))), None)
+    end = next(
+        (
+            i
+            for i, c in enumerate(before)
+            if c["cell_type"] == "markdown" and EXERCISE.search(source(c))
+        ),
+        None,
+    )
     before = before[:end]
     words = sum(len(re.findall(r"\w+", source(c))) for c in before if c["cell_type"] == "markdown")
-    lines = sum(len([x for x in source(c).split("\n") if x.strip()]) for c in before if c["cell_type"] == "code")
+    lines = sum(
+        len([x for x in source(c).split("\n") if x.strip()])
+        for c in before
+        if c["cell_type"] == "code"
+    )
     return to_five(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE), len(list(exercises(cells)))
 
 
@@ -93,7 +117,9 @@ def minutes(folder):
         reading, count = effort(cells)
         row = [reading, count, count * MINUTES_AN_EXERCISE]
         total = [a + b for a, b in zip(total, row, strict=True)]
-        rows.append(f"| {int(path.name[:2])}. [](../chapters/{path.name}) | {row[0]} | {row[1]} | {row[2]} |")
+        rows.append(
+            f"| {int(path.name[:2])}. [](../chapters/{path.name}) | {row[0]} | {row[1]} | {row[2]} |"
+        )
     head = ["| chapter | reading, minutes | exercises | their minutes |", "|---|---:|---:|---:|"]
     return "\n".join([*head, *rows, f"| together | {total[0]} | {total[1]} | {total[2]} |"])
 
@@ -107,9 +133,14 @@ def fill(app, docname, text):
 
 def always_new(app, env, added, changed, removed):
     """Read the pages with a marker again at every build, since the chapters may have changed."""
-    return [name for name in env.found_docs
-            if str(env.doc2path(name)).endswith(".md")
-            and any(marker in Path(env.doc2path(name)).read_text(encoding="utf-8") for marker in MARKERS)]
+    return [
+        name
+        for name in env.found_docs
+        if str(env.doc2path(name)).endswith(".md")
+        and any(
+            marker in Path(env.doc2path(name)).read_text(encoding="utf-8") for marker in MARKERS
+        )
+    ]
 
 
 def setup(app):

@@ -3,6 +3,7 @@
 The name is put in an attribute that the style sheet writes out, so that it stays out of the search and of the text that
 a reader copies. The notebook itself is not changed.
 """
+
 import json
 import re
 from pathlib import Path
@@ -42,12 +43,16 @@ def mark_cells(app, doctree):
     cells = [c for c in doctree.findall(nodes.container) if c.get("nb_element") == "cell_code"]
     default = default_module(app.env.doc2path(app.env.docname))
     for cell in cells:
-        sources = [b for b in cell.findall(nodes.literal_block) if b.parent.get("nb_element") == "cell_code_source"]
+        sources = [
+            b
+            for b in cell.findall(nodes.literal_block)
+            if b.parent.get("nb_element") == "cell_code_source"
+        ]
         for block in sources:
             found, rest = split(block.astext())
             if not found:
                 continue
-            if not rest.strip():                          # directives only: nothing is left to show
+            if not rest.strip():  # directives only: nothing is left to show
                 cell.parent.remove(cell)
                 break
             new = nodes.literal_block(rest, rest, **block.attributes)
@@ -62,7 +67,9 @@ def mark_cells(app, doctree):
 
 def visit_exported(self, node):
     module = self.attval(node["module"])
-    self.body.append(f'<div class="exported" data-module="{module}" title="This cell is a part of {module}">\n')
+    self.body.append(
+        f'<div class="exported" data-module="{module}" title="This cell is a part of {module}">\n'
+    )
 
 
 def depart_exported(self, node):
@@ -76,6 +83,13 @@ def skip(self, node):
 def setup(app):
     app.add_config_value("export_mark_package", "transformer_lib", "env")
     other = (skip, skip)
-    app.add_node(exported, html=(visit_exported, depart_exported), latex=other, text=other, man=other, texinfo=other)
+    app.add_node(
+        exported,
+        html=(visit_exported, depart_exported),
+        latex=other,
+        text=other,
+        man=other,
+        texinfo=other,
+    )
     app.connect("doctree-read", mark_cells)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

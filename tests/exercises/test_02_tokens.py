@@ -9,6 +9,7 @@ CHAPTER = "02_tokens"
 def test_count():
     def say(answer):
         return verdict(CHAPTER, "check_count", answer)
+
     assert say((22, 12)).startswith("Right") and say([22, 12]).startswith("Right")
     assert say(None).startswith("Not yet")
     assert "two bytes" in say((22, 10))
@@ -21,6 +22,7 @@ def test_count():
 def test_per_word():
     def say(answer):
         return verdict(CHAPTER, "check_per_word", answer)
+
     assert say(lambda p, t, w: p ** (t / w)).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
     assert "loss that adds up" in say(lambda p, t, w: p * t / w)
@@ -50,11 +52,16 @@ def test_join():
     def once(word, pair):
         for i in range(len(word) - 1):
             if (word[i], word[i + 1]) == tuple(pair):
-                return [*word[:i], word[i] + word[i + 1], *word[i + 2:]]
+                return [*word[:i], word[i] + word[i + 1], *word[i + 2 :]]
         return word
 
     def overlapping(word, pair):
-        return ["".join(p) if p == tuple(pair) else p[0] for p in zip(word, word[1:])] if word[:2] == ["a", "a"] else right(word, pair)
+        return (
+            ["".join(p) if p == tuple(pair) else p[0] for p in zip(word, word[1:])]
+            if word[:2] == ["a", "a"]
+            else right(word, pair)
+        )
+
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
     assert "no symbol 'a'" in say(stub)
@@ -78,6 +85,7 @@ def test_row():
     def forged(texts, tokenizer):
         tokenizer.encode_special_tokens = False
         return right(texts, tokenizer)
+
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
     assert "not the spelling" in say(lambda texts, t: t.encode("<end>".join(texts) + "<end>").ids)

@@ -8,6 +8,7 @@ CHAPTER = "03_batches"
 def test_steps():
     def say(answer):
         return verdict(CHAPTER, "check_steps", answer)
+
     assert say([31, 8, 3, 7]).startswith("Right")
     assert say(None).startswith("Not yet")
     assert "full batches" in say((32, 8, 3, 4))
@@ -23,6 +24,7 @@ def test_cut():
     def right(tokens, starts, T, shift=1):
         places = starts.unsqueeze(1) + torch.arange(T).unsqueeze(0)
         return tokens[places], tokens[places + shift]
+
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
     assert "answer is in the question" in say(lambda *a: right(*a, shift=0))
@@ -47,12 +49,13 @@ def test_loader():
     def stub(step, count, B, seed):
         torch.manual_seed(seed + step)
         part = step % (count // B)
-        return torch.randperm(count)[part * B:(part + 1) * B]
+        return torch.randperm(count)[part * B : (part + 1) * B]
 
     def touching(step, count, B, seed):
         torch.manual_seed(99 * seed + step // (count // B))
         part = step % (count // B)
-        return torch.randperm(count)[part * B:(part + 1) * B]
+        return torch.randperm(count)[part * B : (part + 1) * B]
+
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
     assert "twice in an epoch" in say(stub)
@@ -70,10 +73,13 @@ def test_buckets():
 
     def right(lengths, B):
         order = sorted(range(len(lengths)), key=lambda i: -int(lengths[i]))
-        return [torch.tensor(order[i:i + B]) for i in range(0, len(order), B)]
+        return [torch.tensor(order[i : i + B]) for i in range(0, len(order), B)]
+
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
-    assert "numbers of the sentences" in say(lambda lengths, B: list(lengths.sort().values.split(B)))
+    assert "numbers of the sentences" in say(
+        lambda lengths, B: list(lengths.sort().values.split(B))
+    )
     assert "Every number" in say(lambda *a: right(*a)[:-1])
     assert "B is 8" in say(lambda lengths, B: right(lengths, 10))
     assert "13 are enough" in say(lambda lengths, B: right(lengths, 1))

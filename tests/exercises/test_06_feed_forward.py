@@ -1,4 +1,5 @@
 """The checks of chapter 06 accept right answers and name the commonest wrong ones."""
+
 import torch
 from torch import nn
 
@@ -81,6 +82,8 @@ def judge(network, C):
 def test_diagnose():
     assert says("check_diagnose", judge).startswith("Right")
     assert 'A copy that is "no relu" was called "right"' in says(
-        "check_diagnose", lambda n, C: "right" if judge(n, C) == "no relu" else judge(n, C))
+        "check_diagnose", lambda n, C: "right" if judge(n, C) == "no relu" else judge(n, C)
+    )
     assert '"right" was called "mixes positions"' in says(
-        "check_diagnose", lambda n, C: "mixes positions")
+        "check_diagnose", lambda n, C: "mixes positions"
+    )

@@ -1,4 +1,5 @@
 """The checks of chapter 07 accept right answers and name the commonest wrong ones."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -34,8 +35,13 @@ def norm(x, axes=-1, correction=0, eps=1e-5, outside=0.0, centre=True):
 
 def test_norm():
     assert says("check_norm", norm).startswith("Right")
-    assert says("check_norm", lambda x: (x - x.mean(-1)[..., None]) * torch.rsqrt(
-        (x**2).mean(-1)[..., None] - x.mean(-1)[..., None] ** 2 + 1e-5)).startswith("Right")
+    assert says(
+        "check_norm",
+        lambda x: (
+            (x - x.mean(-1)[..., None])
+            * torch.rsqrt((x**2).mean(-1)[..., None] - x.mean(-1)[..., None] ** 2 + 1e-5)
+        ),
+    ).startswith("Right")
     assert "C - 1" in says("check_norm", lambda x: norm(x, correction=1))
     assert "over the positions" in says("check_norm", lambda x: norm(x, 1))
     assert "over the batch" in says("check_norm", lambda x: norm(x, 0))
@@ -67,16 +73,19 @@ def by_functions(block, x):
     return block.feed_forward(ln(x, block.feed_forward_norm)) + x
 
 
-@pytest.mark.parametrize(("options", "expected"), [
-    ({"start": "norm", "second": "first"}, "Both bugs"),
-    ({"second": "first"}, "second norm"),
-    ({"start": "norm"}, "starts from x"),
-    ({"keep": (0, 1)}, "first residual is lost"),
-    ({"keep": (1, 0)}, "second residual is lost"),
-    ({"reads": "old"}, "new stream"),
-    ({"second": "none"}, "norm is missing"),
-    ({"keep": (0, 0)}, "Not a block"),
-])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"start": "norm", "second": "first"}, "Both bugs"),
+        ({"second": "first"}, "second norm"),
+        ({"start": "norm"}, "starts from x"),
+        ({"keep": (0, 1)}, "first residual is lost"),
+        ({"keep": (1, 0)}, "second residual is lost"),
+        ({"reads": "old"}, "new stream"),
+        ({"second": "none"}, "norm is missing"),
+        ({"keep": (0, 0)}, "Not a block"),
+    ],
+)
 def test_repaired_names_the_bug(options, expected):
     assert expected in says("check_repaired", lambda b, x: block_output(b, x, **options))
 
@@ -111,8 +120,8 @@ def test_variance():
     assert "by 2L" in says("check_variance", scaled_as(lambda L: (2 * L) ** -0.5))
     assert "two writers" in says("check_variance", scaled_as(lambda L: 1 / L))
     assert "start is not divided" in says(
-        "check_variance",
-        lambda s, v, L, scaled: (s + 2 * L * v) / (2 * L if scaled else 1))
+        "check_variance", lambda s, v, L, scaled: (s + 2 * L * v) / (2 * L if scaled else 1)
+    )
     assert "writes twice" in says("check_variance", lambda s, v, L, k: s + (v / L if k else L * v))
     assert "part of the sum" in says("check_variance", lambda s, v, L, k: v if k else 2 * L * v)
     assert "not 9" in says("check_variance", lambda *a: 9.0)

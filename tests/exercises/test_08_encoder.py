@@ -1,4 +1,5 @@
 """The checks of the encoder's exercises: right answers pass, wrong ones are named."""
+
 import math
 
 import pytest
@@ -9,37 +10,48 @@ from tests.exercises.checks import verdict
 CHAPTER = "08_encoder"
 
 
-@pytest.mark.parametrize("answer", [
-    ((8, 20, 48), 5, (8, 3, 20, 20)),
-    [[8, 20, 48], 5, [8, 3, 20, 20]],
-    (torch.Size([8, 20, 48]), 5, torch.Size([8, 3, 20, 20])),
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ((8, 20, 48), 5, (8, 3, 20, 20)),
+        [[8, 20, 48], 5, [8, 3, 20, 20]],
+        (torch.Size([8, 20, 48]), 5, torch.Size([8, 3, 20, 20])),
+    ],
+)
 def test_shapes_right(answer):
     assert verdict(CHAPTER, "check_shapes", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (None, "Not yet"),
-    (((8, 40, 48), 5, (8, 3, 40, 40)), "block_size"),
-    (((8, 20, 500), 5, (8, 3, 20, 20)), "encodings are wrong"),
-    (((8, 20, 48), 3, (8, 5, 20, 20)), "number of maps"),
-    (((8, 20, 48), 5, (8, 20, 20)), "heads"),
-    (((8, 20, 48), 5, (8, 3, 20, 16)), "shape of a map"),
-    ("no idea", "encodings"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "Not yet"),
+        (((8, 40, 48), 5, (8, 3, 40, 40)), "block_size"),
+        (((8, 20, 500), 5, (8, 3, 20, 20)), "encodings are wrong"),
+        (((8, 20, 48), 3, (8, 5, 20, 20)), "number of maps"),
+        (((8, 20, 48), 5, (8, 20, 20)), "heads"),
+        (((8, 20, 48), 5, (8, 3, 20, 16)), "shape of a map"),
+        ("no idea", "encodings"),
+    ],
+)
 def test_shapes_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_shapes", answer)
 
 
-def parameters(V, T, C, N, words=True, places=True, block=lambda C: 12 * C * C + 13 * C, last=0, layers=None):
+def parameters(
+    V, T, C, N, words=True, places=True, block=lambda C: 12 * C * C + 13 * C, last=0, layers=None
+):
     return words * V * C + places * T * C + (layers or N) * block(C) + last * C
 
 
-@pytest.mark.parametrize("answer", [
-    parameters,
-    lambda V, T, C, N: C * (V + T + N * (12 * C + 13)),
-    lambda V, T, C, N: float(C * (V + T) + sum(12 * C**2 + 13 * C for _ in range(N))),
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        parameters,
+        lambda V, T, C, N: C * (V + T + N * (12 * C + 13)),
+        lambda V, T, C, N: float(C * (V + T) + sum(12 * C**2 + 13 * C for _ in range(N))),
+    ],
+)
 def test_parameters_right(answer):
     assert verdict(CHAPTER, "check_parameters", answer).startswith("Right")
 
@@ -48,19 +60,25 @@ def not_written(*_):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (lambda *_: None, "Not yet"),
-    (not_written, "Not yet"),
-    (lambda V, T, C: 0, "Not yet: it stopped with TypeError"),
-    (lambda *a: parameters(*a, places=False), "table of positions"),
-    (lambda *a: parameters(*a, words=False), "table of words"),
-    (lambda *a: parameters(*a, block=lambda C: 12 * C * C), "biases and norms"),
-    (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "layer norms"),
-    (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C), "biases of the linear maps"),
-    (lambda *a: parameters(*a, last=2), "no norm after the last"),
-    (lambda *a: parameters(*a, layers=1), "one block only"),
-    (lambda *a: 7, "one by one"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda V, T, C: 0, "Not yet: it stopped with TypeError"),
+        (lambda *a: parameters(*a, places=False), "table of positions"),
+        (lambda *a: parameters(*a, words=False), "table of words"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C), "biases and norms"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "layer norms"),
+        (
+            lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C),
+            "biases of the linear maps",
+        ),
+        (lambda *a: parameters(*a, last=2), "no norm after the last"),
+        (lambda *a: parameters(*a, layers=1), "one block only"),
+        (lambda *a: 7, "one by one"),
+    ],
+)
 def test_parameters_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_parameters", answer)
 
@@ -71,11 +89,13 @@ def waves(T, C, power=lambda i, C: 10_000 ** (-2 * i / C), first=0, swap=False):
     for t in range(T):
         for i in range(C // 2):
             pair = [math.sin((t + first) * power(i, C)), math.cos((t + first) * power(i, C))]
-            table[t, 2 * i:2 * i + 2] = torch.tensor(pair[::-1] if swap else pair)
+            table[t, 2 * i : 2 * i + 2] = torch.tensor(pair[::-1] if swap else pair)
     return table
 
 
-@pytest.mark.parametrize("answer", [waves, lambda T, C: waves(T, C).double(), lambda T, C: waves(T, C).tolist()])
+@pytest.mark.parametrize(
+    "answer", [waves, lambda T, C: waves(T, C).double(), lambda T, C: waves(T, C).tolist()]
+)
 def test_waves_right(answer):
     assert verdict(CHAPTER, "check_waves", answer).startswith("Right")
 
@@ -85,17 +105,20 @@ def halves(T, C):
     return torch.cat([table[:, 0::2], table[:, 1::2]], 1)
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (lambda T, C: None, "Not yet"),
-    (not_written, "Not yet"),
-    (lambda T, C: torch.zeros(T, C - 1), "Not yet"),
-    (halves, "take turns"),
-    (lambda T, C: waves(T, C, swap=True), "exchanged"),
-    (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-i / C)), "exponent"),
-    (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (2 * i / C)), "Divide"),
-    (lambda T, C: waves(T, C, first=1), "counted from 0"),
-    (lambda T, C: torch.zeros(T, C), "Not these waves"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda T, C: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda T, C: torch.zeros(T, C - 1), "Not yet"),
+        (halves, "take turns"),
+        (lambda T, C: waves(T, C, swap=True), "exchanged"),
+        (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-i / C)), "exponent"),
+        (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (2 * i / C)), "Divide"),
+        (lambda T, C: waves(T, C, first=1), "counted from 0"),
+        (lambda T, C: torch.zeros(T, C), "Not these waves"),
+    ],
+)
 def test_waves_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_waves", answer)
 
@@ -117,15 +140,18 @@ def test_bugs_right(answer):
     assert verdict(CHAPTER, "check_bugs", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (lambda *_: None, "Not yet"),
-    (not_written, "Not yet"),
-    (lambda *a: encode(*a, places=torch.arange(6).expand(2, 6)), "padding on the left"),
-    (lambda *a: encode(*a, seen=False), "look at padding"),
-    (lambda *a: encode(*a, maps="start"), "maps are not those"),
-    (lambda *a: encode(*a, maps="dropped"), "maps are not those"),
-    (lambda e, t, m: (e.token_embedding(t), e(t, m)[1]), "even without padding"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda *a: encode(*a, places=torch.arange(6).expand(2, 6)), "padding on the left"),
+        (lambda *a: encode(*a, seen=False), "look at padding"),
+        (lambda *a: encode(*a, maps="start"), "maps are not those"),
+        (lambda *a: encode(*a, maps="dropped"), "maps are not those"),
+        (lambda e, t, m: (e.token_embedding(t), e(t, m)[1]), "even without padding"),
+    ],
+)
 def test_bugs_wrong(answer, hint):
     said = verdict(CHAPTER, "check_bugs", answer)
     assert said.startswith("Not yet") and hint in said

@@ -1,4 +1,5 @@
 """The checks of the training chapter tell right answers from wrong ones."""
+
 import math
 
 import torch
@@ -57,8 +58,10 @@ def loop(order, rate_sign=1):
         for step in range(steps):
             loss = (weight * gradient_of(step)).sum()
             for action in order:
-                {"zero": optimizer.zero_grad, "back": loss.backward,
-                 "step": optimizer.step}[action]()
+                {"zero": optimizer.zero_grad, "back": loss.backward, "step": optimizer.step}[
+                    action
+                ]()
+
     return answer
 
 

@@ -1,4 +1,5 @@
 """The checks of the chapter on known answers tell right answers from wrong ones."""
+
 import torch
 
 from tests.exercises.checks import verdict

@@ -1,4 +1,5 @@
 """The checks of the trained classifier's exercises accept right answers and name wrong ones."""
+
 import numpy as np
 import pytest
 
@@ -32,10 +33,12 @@ def test_stub_and_crash(check):
 def test_standard_error():
     right = verdict(NAME, "check_standard_error", lambda a, n: np.sqrt(a - a**2) / np.sqrt(n))
     assert right.startswith("Right")
-    for wrong, word in ((lambda a, n: a * (1 - a) / n, "square root"),
-                        (lambda a, n: (a * (1 - a)) ** 0.5, "root of n"),
-                        (lambda a, n: (a * (1 - a) * n) ** 0.5, "divide by n"),
-                        (lambda a, n: 0.3, "must be 0.02")):
+    for wrong, word in (
+        (lambda a, n: a * (1 - a) / n, "square root"),
+        (lambda a, n: (a * (1 - a)) ** 0.5, "root of n"),
+        (lambda a, n: (a * (1 - a) * n) ** 0.5, "divide by n"),
+        (lambda a, n: 0.3, "must be 0.02"),
+    ):
         assert word in verdict(NAME, "check_standard_error", wrong)
 
 
@@ -49,22 +52,34 @@ def test_majority():
         return np.mean(np.array(test) == names[counts.argmax()])
 
     assert verdict(NAME, "check_majority", right).startswith("Right")
-    for wrong, word in ((lambda train, test: test.count(most(test)) / len(test), "peeking"),
-                        (lambda train, test: train.count(most(train)) / len(train), "training"),
-                        (lambda train, test: test.count(most(train)), "count"),
-                        (lambda train, test: 0.7, "must be 0.2"),
-                        (lambda train, test: test.count(max(sorted(set(train), reverse=True), key=train.count))
-                         / len(test), "alphabet")):
+    for wrong, word in (
+        (lambda train, test: test.count(most(test)) / len(test), "peeking"),
+        (lambda train, test: train.count(most(train)) / len(train), "training"),
+        (lambda train, test: test.count(most(train)), "count"),
+        (lambda train, test: 0.7, "must be 0.2"),
+        (
+            lambda train, test: (
+                test.count(max(sorted(set(train), reverse=True), key=train.count)) / len(test)
+            ),
+            "alphabet",
+        ),
+    ):
         assert word in verdict(NAME, "check_majority", wrong)
 
 
 def test_class_accuracy():
-    right = verdict(NAME, "check_class_accuracy", lambda m: [row[i] / sum(row) for i, row in enumerate(m.tolist())])
+    right = verdict(
+        NAME,
+        "check_class_accuracy",
+        lambda m: [row[i] / sum(row) for i, row in enumerate(m.tolist())],
+    )
     assert right.startswith("Right")
-    for wrong, word in ((lambda m: m.diagonal() / m.sum(0), "columns"),
-                        (lambda m: m.diagonal() / m.sum(), "all sentences"),
-                        (lambda m: m.trace() / m.sum(), "shape (3,)"),
-                        (lambda m: m.diagonal(), "must be 0.8")):
+    for wrong, word in (
+        (lambda m: m.diagonal() / m.sum(0), "columns"),
+        (lambda m: m.diagonal() / m.sum(), "all sentences"),
+        (lambda m: m.trace() / m.sum(), "shape (3,)"),
+        (lambda m: m.diagonal(), "must be 0.8"),
+    ):
         assert word in verdict(NAME, "check_class_accuracy", wrong)
 
 
@@ -76,9 +91,11 @@ def test_report():
         return min(t[v.index(max(v))] for v, t in curves)
 
     assert verdict(NAME, "check_report", right).startswith("Right")
-    for wrong, word in ((lambda curves: max(max(t) for _, t in curves), "best run"),
-                        (lambda curves: np.mean([max(t) for _, t in curves]), "on the test"),
-                        (chosen_run, "mean over runs"),
-                        (lambda curves: np.mean([t[-1] for _, t in curves]), "last epoch"),
-                        (lambda curves: 0.1, "got 0.1")):
+    for wrong, word in (
+        (lambda curves: max(max(t) for _, t in curves), "best run"),
+        (lambda curves: np.mean([max(t) for _, t in curves]), "on the test"),
+        (chosen_run, "mean over runs"),
+        (lambda curves: np.mean([t[-1] for _, t in curves]), "last epoch"),
+        (lambda curves: 0.1, "got 0.1"),
+    ):
         assert word in verdict(NAME, "check_report", wrong)

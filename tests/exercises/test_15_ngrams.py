@@ -50,9 +50,9 @@ def test_continuation():
 
 def test_per_word():
     check = "check_per_word"
-    assert verdict(
-        CHAPTER, check, lambda p, words: math.exp(-sum(p.tolist()) / words)
-    ).startswith("Right")
+    assert verdict(CHAPTER, check, lambda p, words: math.exp(-sum(p.tolist()) / words)).startswith(
+        "Right"
+    )
     assert verdict(CHAPTER, check, lambda p, words: None).startswith("Not yet")
     for wrong, hint in (
         (lambda p, words: torch.exp(-p.mean()), "a token's"),
@@ -79,14 +79,11 @@ def test_interpolate():
     assert verdict(CHAPTER, check, right).startswith("Right")
     assert verdict(CHAPTER, check, lambda *a: None).startswith("Not yet")
     assert "faulty" in verdict(CHAPTER, check, faulty)
-    assert "Rescaling" in verdict(
-        CHAPTER, check, lambda *a: faulty(*a) / faulty(*a).sum()
-    )
+    assert "Rescaling" in verdict(CHAPTER, check, lambda *a: faulty(*a) / faulty(*a).sum())
     assert "count of 0" in verdict(
         CHAPTER,
         check,
-        lambda row, lower, d: (row - d).clamp(min=0) / row.sum()
-        + d * len(row) / row.sum() * lower,
+        lambda row, lower, d: (row - d).clamp(min=0) / row.sum() + d * len(row) / row.sum() * lower,
     )
     assert "what was taken" in verdict(CHAPTER, check, lambda row, lower, d: lower)
     assert "stopped with" in verdict(CHAPTER, check, lambda row, lower, d: 1)

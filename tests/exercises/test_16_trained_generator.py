@@ -1,4 +1,5 @@
 """The checks of the trained generator's exercises: right answers pass, wrong ones are named."""
+
 import math
 
 import pytest
@@ -17,10 +18,19 @@ def test_word_right(answer):
     assert verdict(CHAPTER, "check_word", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (None, "Not yet"), ("many", "Not yet"), (37.5, "use a power"), (25 ** (2 / 3), "upside down"),
-    (50 / 3, "not easier"), (25, "per token"), (1.5 * math.log(25), "exponential"), (999, "Not this"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "Not yet"),
+        ("many", "Not yet"),
+        (37.5, "use a power"),
+        (25 ** (2 / 3), "upside down"),
+        (50 / 3, "not easier"),
+        (25, "per token"),
+        (1.5 * math.log(25), "exponential"),
+        (999, "Not this"),
+    ],
+)
 def test_word_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_word", answer)
 
@@ -40,16 +50,19 @@ def test_batches_right():
     assert verdict(CHAPTER, "check_batches", geometric).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (lambda *_: None, "Not yet"),
-    (not_written, "Not yet"),
-    (lambda a, n: math.exp(sum(a) / len(a)), "weight its loss"),
-    (lambda a, n: sum(map(math.exp, a)) / len(a), "averaged perplexities"),
-    (lambda a, n: weighted([math.exp(x) for x in a], n), "not first"),
-    (weighted, "take the exponential"),
-    (lambda a, n: 2 ** weighted(a, n), "bits"),
-    (lambda a, n: 7.0, "Not this"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda a, n: math.exp(sum(a) / len(a)), "weight its loss"),
+        (lambda a, n: sum(map(math.exp, a)) / len(a), "averaged perplexities"),
+        (lambda a, n: weighted([math.exp(x) for x in a], n), "not first"),
+        (weighted, "take the exponential"),
+        (lambda a, n: 2 ** weighted(a, n), "bits"),
+        (lambda a, n: 7.0, "Not this"),
+    ],
+)
 def test_batches_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_batches", answer)
 
@@ -76,13 +89,16 @@ def test_longest_right():
     assert verdict(CHAPTER, "check_longest", table).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (lambda *_: None, "Not yet"),
-    (not_written, "Not yet"),
-    (substring, "not characters"),
-    (lambda t, s: len(set(t.split()) & set(s.split())), "It fails"),
-    (lambda t, s: len(t.split()), "It fails"),
-    (lambda t, s: 3 if table(t, s) == 2 else table(t, s), "2 expected"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (substring, "not characters"),
+        (lambda t, s: len(set(t.split()) & set(s.split())), "It fails"),
+        (lambda t, s: len(t.split()), "It fails"),
+        (lambda t, s: 3 if table(t, s) == 2 else table(t, s), "2 expected"),
+    ],
+)
 def test_longest_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_longest", answer)

@@ -1,4 +1,5 @@
 """The checks of the sampling exercises: right answers pass, wrong ones are named."""
+
 import pytest
 import torch
 
@@ -13,10 +14,20 @@ def test_half_right(answer):
     assert verdict(CHAPTER, "check_half", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (None, "Not yet"), ("high", "Not yet"), (0.64, "sum to 1"), (2 / 3, "temperature 2"),
-    (0.8, "same temperature"), (0.4, "not the probabilities"), (1, "greedy"), (0.87, "Sharper"), (0.1, "likelier"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "Not yet"),
+        ("high", "Not yet"),
+        (0.64, "sum to 1"),
+        (2 / 3, "temperature 2"),
+        (0.8, "same temperature"),
+        (0.4, "not the probabilities"),
+        (1, "greedy"),
+        (0.87, "Sharper"),
+        (0.1, "likelier"),
+    ],
+)
 def test_half_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_half", answer)
 
@@ -44,26 +55,34 @@ def not_written(*_):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("answer", [
-    by_rows,
-    lambda p, s: p.log().masked_fill(p < s * p.max(1, keepdim=True).values, float("-inf")).softmax(-1),
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        by_rows,
+        lambda p, s: (
+            p.log().masked_fill(p < s * p.max(1, keepdim=True).values, float("-inf")).softmax(-1)
+        ),
+    ],
+)
 def test_min_p_right(answer):
     assert verdict(CHAPTER, "check_min_p", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (lambda p, s: None, "Not yet"),
-    (not_written, "Not yet"),
-    (lambda p, s: p * (p >= s * p.amax(-1, keepdim=True)), "sum to 1"),
-    (lambda p, s: again(p * (p >= s * p.max())), "by row"),
-    (lambda p, s: again(p * (p >= s)), "not share itself"),
-    (lambda p, s: again(p * (p < s * p.amax(-1, keepdim=True))), "kept the tail"),
-    (lambda p, s: again((p >= s * p.amax(-1, keepdim=True)).float()), "proportions"),
-    (in_place, "copy first"),
-    (lambda p, s: p[0], "shape"),
-    (lambda p, s: p, "by hand"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda p, s: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda p, s: p * (p >= s * p.amax(-1, keepdim=True)), "sum to 1"),
+        (lambda p, s: again(p * (p >= s * p.max())), "by row"),
+        (lambda p, s: again(p * (p >= s)), "not share itself"),
+        (lambda p, s: again(p * (p < s * p.amax(-1, keepdim=True))), "kept the tail"),
+        (lambda p, s: again((p >= s * p.amax(-1, keepdim=True)).float()), "proportions"),
+        (in_place, "copy first"),
+        (lambda p, s: p[0], "shape"),
+        (lambda p, s: p, "by hand"),
+    ],
+)
 def test_min_p_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_min_p", answer)
 
@@ -76,10 +95,20 @@ def test_memory_right(answer):
     assert verdict(CHAPTER, "check_memory", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (None, "Not yet"), ("much", "Not yet"), (RIGHT / 2, "Half"), (RIGHT / 4, "quarter"), (RIGHT * 12, "heads"),
-    (RIGHT / 12, "layer"), (RIGHT / 8, "one row"), (RIGHT * 1.5, "Queries"), (7, "Not this"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "Not yet"),
+        ("much", "Not yet"),
+        (RIGHT / 2, "Half"),
+        (RIGHT / 4, "quarter"),
+        (RIGHT * 12, "heads"),
+        (RIGHT / 12, "layer"),
+        (RIGHT / 8, "one row"),
+        (RIGHT * 1.5, "Queries"),
+        (7, "Not this"),
+    ],
+)
 def test_memory_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_memory", answer)
 
@@ -91,7 +120,7 @@ def repaired(decoder, ids, count):
     row = list(ids)
     for _ in range(count):
         row.append(int(decoder(torch.tensor([row[-1:]]), cache=cache)[0].argmax()))
-    return row[len(ids):]
+    return row[len(ids) :]
 
 
 def by_the_library(decoder, ids, count):
@@ -103,14 +132,14 @@ def twice(decoder, ids, count):
     decoder(torch.tensor([row]), cache=cache)
     for _ in range(count):
         row.append(int(decoder(torch.tensor([row[-1:]]), cache=cache)[0].argmax()))
-    return row[len(ids):]
+    return row[len(ids) :]
 
 
 def uncached(decoder, ids, count):
     row = list(ids)
     for _ in range(count):
         row.append(int(decoder(torch.tensor([row]))[0][0, -1].argmax()))
-    return row[len(ids):]
+    return row[len(ids) :]
 
 
 @pytest.mark.parametrize("answer", [repaired, by_the_library])
@@ -118,13 +147,16 @@ def test_bug_right(answer):
     assert verdict(CHAPTER, "check_bug", answer).startswith("Right")
 
 
-@pytest.mark.parametrize(("answer", "hint"), [
-    (twice, "enters the cache twice"),
-    (uncached, "more than once"),
-    (lambda d, ids, n: ids + repaired(d, ids, n), "without the prompt"),
-    (lambda d, ids, n: [0] * n, "still differs"),
-    (lambda *_: None, "Not yet"),
-    (not_written, "Not yet"),
-])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (twice, "enters the cache twice"),
+        (uncached, "more than once"),
+        (lambda d, ids, n: ids + repaired(d, ids, n), "without the prompt"),
+        (lambda d, ids, n: [0] * n, "still differs"),
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+    ],
+)
 def test_bug_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_bug", answer)

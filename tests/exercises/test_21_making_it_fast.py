@@ -1,4 +1,5 @@
 """The checks of chapter 21 accept what is right and name what is wrong."""
+
 import torch
 
 from tests.exercises.checks import verdict
@@ -19,10 +20,12 @@ def test_run():
     assert judge("run", lambda *sizes: None).startswith("Not yet")
     assert "backward" in judge("run", lambda *sizes: run_flops(*sizes) / 3)
     assert "Attention is missing" in judge(
-        "run", lambda C, L, T, V, n: 6 * (12 * L * C * C + C * V) * n)
+        "run", lambda C, L, T, V, n: 6 * (12 * L * C * C + C * V) * n
+    )
     assert "vocabulary" in judge("run", lambda C, L, T, V, n: (72 * L * C * C + 12 * L * C * T) * n)
     assert "times 3" in judge(
-        "run", lambda C, L, T, V, n: (6 * (12 * L * C * C + C * V) + 4 * L * C * T) * n)
+        "run", lambda C, L, T, V, n: (6 * (12 * L * C * C + C * V) + 4 * L * C * T) * n
+    )
     assert "twice" in judge("run", lambda *sizes: run_flops(*sizes) / 2)
     assert "it is" in judge("run", lambda *sizes: 17)
     assert "stopped" in judge("run", lambda C: C)
@@ -48,18 +51,25 @@ def test_table():
         return row[places(row, starts, T)], row[places(row, starts, T) + 1]
 
     assert judge("table", right).startswith("Right")
-    assert judge("table", lambda row, starts, T: (
-        row.unfold(0, T, 1)[starts], row.unfold(0, T, 1)[starts + 1])).startswith("Right")
+    assert judge(
+        "table",
+        lambda row, starts, T: (row.unfold(0, T, 1)[starts], row.unfold(0, T, 1)[starts + 1]),
+    ).startswith("Right")
     assert judge("table", lambda *given: None).startswith("Not yet")
     assert "[:, None]" in judge("table", lambda *given: tuple(x.T for x in right(*given)))
     assert "themselves" in judge("table", lambda *given: (right(*given)[0],) * 2)
     assert "inputs are not" in judge("table", lambda *given: right(*given)[::-1])
-    assert "one token later" in judge("table", lambda row, starts, T: (
-        right(row, starts, T)[0], row[places(row, starts, T) + 2]))
+    assert "one token later" in judge(
+        "table", lambda row, starts, T: (right(row, starts, T)[0], row[places(row, starts, T) + 2])
+    )
     assert "shape (50, 7)" in judge("table", lambda row, starts, T: right(row, starts, T + 1))
-    assert "loop" in judge("table", lambda row, starts, T: (
-        torch.stack([row[s:s + T] for s in starts.tolist()]),
-        torch.stack([row[s + 1:s + T + 1] for s in starts.tolist()])))
+    assert "loop" in judge(
+        "table",
+        lambda row, starts, T: (
+            torch.stack([row[s : s + T] for s in starts.tolist()]),
+            torch.stack([row[s + 1 : s + T + 1] for s in starts.tolist()]),
+        ),
+    )
     assert "stopped" in judge("table", lambda row: row)
 
 
@@ -72,7 +82,10 @@ def test_waits():
     assert "Python number" in judge("waits", lambda previous, loss: 1.9)
     assert "1.9" in judge("waits", lambda previous, loss: 0.1 * previous + 0.9 * loss)
     assert "torch.where" in judge("waits", lambda previous, loss: 0.9 * previous + 0.1 * loss)
-    assert "as it is" in judge("waits", lambda previous, loss: 0.9 * previous + 0.1 * loss.nan_to_num())
+    assert "as it is" in judge(
+        "waits", lambda previous, loss: 0.9 * previous + 0.1 * loss.nan_to_num()
+    )
     assert "makes it wait" in judge(
-        "waits", lambda previous, loss: previous if loss.isnan() else 0.9 * previous + 0.1 * loss)
+        "waits", lambda previous, loss: previous if loss.isnan() else 0.9 * previous + 0.1 * loss
+    )
     assert "stopped" in judge("waits", lambda previous: previous)

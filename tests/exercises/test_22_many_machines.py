@@ -1,4 +1,5 @@
 """The checks of chapter 22 accept what is right and name what is wrong."""
+
 import math
 
 import torch

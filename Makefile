@@ -4,9 +4,8 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-# Two threads that sleep while they wait: spinning ones are many times slower on a busy machine.
-export OMP_NUM_THREADS ?= 2
-export OMP_WAIT_POLICY ?= passive
+# One thread: for models of this size a second one gains little, and on a busy machine costs much.
+export OMP_NUM_THREADS ?= 1
 export TQDM_DISABLE ?= 1
 
 help:  ## show this list

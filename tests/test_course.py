@@ -1,5 +1,6 @@
 """The pages that are made from the chapters for a course: the index of exercises, and the minutes."""
 
+import copy
 import importlib.util
 import re
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_every_exercise_has_a_title_a_statement_and_a_solution(path):
 
 
 def notebook(folder, name, *cells):
-    made = [nbformat.v4.new_markdown_cell("# " + name)] + list(cells)
+    made = [copy.copy(cell) for cell in (nbformat.v4.new_markdown_cell("# " + name), *cells)]
+    for number, cell in enumerate(made):
+        cell.id = f"c{number}"
     nbformat.write(nbformat.v4.new_notebook(cells=made), folder / f"{name}.ipynb")
 
 

@@ -13,8 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a second one gains little for small models
 os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars leave no trace
 
 import nbclient  # noqa: E402

@@ -219,7 +219,10 @@ class AttentionView:
             "NAME": "view" + hashlib.sha256(data.encode()).hexdigest()[:8],
             "LAYERS": choices("layer", len(self.maps)),
             "HEADS": choices("head", len(self.maps[0])),
-            "TOKENS": "".join(BUTTON % html.escape(t) for t in self.tokens),
+            "TOKENS": "".join(
+                BUTTON % html.escape(token).replace("$", "&#36;")
+                for token in self.tokens
+            ),
             "DATA": data,
         }
         page = VIEW

@@ -1,6 +1,7 @@
 import ast
 import csv
 import hashlib
+import sys
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,8 @@ from transformer_lib.text import (
     which_library,
 )
 
-OTHERS = sorted(Path("/root/.pyenv/versions").glob("3.1[0-4]*/lib/python3.1[0-4]"))
+# Other Pythons that stand beside this one, where there are any.
+OTHERS = sorted(Path(sys.base_prefix).parent.glob("3.1[0-4]*/lib/python3.1[0-4]"))
 PARTS = ("train", "validation", "test")
 
 

@@ -270,7 +270,7 @@ def train_classifier(
         })  # fmt: skip
 
 # %% ../chapters/20_your_own_text.ipynb #c20-030
-Folder = Annotated[Path, Argument(help="A folder that a training command wrote.")]
+Folder = Annotated[Path, Argument(help="What a training command wrote.")]
 
 
 def load(folder: Path, wanted: type) -> Loaded:

@@ -7,6 +7,7 @@ Without names: every chapter. What is committed is what is checked.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,8 +46,13 @@ def environment(folder):
 
 
 def published(folder):
-    """A git repository of what is committed here; its address."""
-    run("git", "clone", "-q", "--depth", "1", ROOT.as_uri(), folder)
+    """A git repository of one commit that holds what is committed here; its address."""
+    run("git", "clone", "-q", ROOT.as_uri(), folder)
+    shutil.rmtree(folder / ".git")  # a clone of a shallow clone cannot be cloned in part, as pip does
+    who = ("-c", "user.name=check", "-c", "user.email=check@localhost")
+    run("git", "init", "-q", folder)
+    run("git", "-C", folder, "add", "-A")
+    run("git", "-C", folder, *who, "commit", "-q", "-m", "What is committed")
     return folder.as_uri()
 
 

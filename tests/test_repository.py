@@ -206,17 +206,6 @@ def test_plain_install_leaves_the_book_out(tmp_path):
     assert not re.search(r'"[\w-]+\s*==', (ROOT / "pyproject.toml").read_text())
 
 
-@pytest.mark.timeout(600)
-def test_chapter_runs_as_in_colab():
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.colab_check", "chapters/06_feed_forward.ipynb"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert "06_feed_forward.ipynb runs as in Colab" in done.stdout, done.stderr
-
-
 def test_landing_page_draws_the_model_of_the_package():
     from transformer_lib.figures import BOXES
 

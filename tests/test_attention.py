@@ -350,11 +350,11 @@ def test_heads_are_split_by_kind_then_head_then_number():
     B, T, H, D = 2, 3, 4, 5
     qkv = torch.arange(B * T * 3 * H * D).float().view(B, T, 3 * H * D)
     found = split_heads(qkv, H)
-    assert found.shape == (3, B, H, T, D)
+    assert [part.shape for part in found] == 3 * [(B, H, T, D)]
     for n in range(3):
         for h in range(H):
             start = (n * H + h) * D
-            assert torch.equal(found[n, :, h], qkv[..., start : start + D])
+            assert torch.equal(found[n][:, h], qkv[..., start : start + D])
 
 
 def test_heads_are_joined_in_their_order():

@@ -33,7 +33,7 @@ test: setup  ## check everything: export, chapters (nbval), units, browser, stri
 	$(PY) tools/export.py --check
 	$(PY) tools/browser.py
 	$(MAKE) html
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 chapters: setup  ## run the notebooks in place, in order, and store their outputs
 	$(PY) tools/export.py

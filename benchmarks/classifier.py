@@ -50,16 +50,16 @@ RECIPE = {
     "num_layers": 2,
     "hidden_dim": 128,
     "pretraining": {
-        "steps": 600,
+        "steps": 1000,
         "batch_size": 32,
         "learning_rate": 6e-3,
         "share": 0.15,
         "dropout": 0.1,
     },
     "finetuning": {
-        "steps": 300,
+        "steps": 800,
         "batch_size": 32,
-        "learning_rate": 3e-3,
+        "learning_rate": {"pretrained": 6e-3, "scratch": 3e-3},
         "dropout": 0.3,
         "hidden_words": 0.2,
         "label_smoothing": 0.1,
@@ -191,7 +191,7 @@ def run(seed, split, unlabelled, recipe, accelerator) -> dict:
             sentences("train", second["batch_size"]),
             loss,
             steps=second["steps"],
-            learning_rate=second["learning_rate"],
+            learning_rate=second["learning_rate"][kind],
             accelerator=accelerator,
             seed=seed,
         )

@@ -211,3 +211,14 @@ def test_landing_page_draws_the_model_of_the_package():
 
     drawn = (ROOT / "book" / "static" / "model.svg").read_text("utf-8")
     assert [text for *_, text, _ in BOXES if f">{text}</text>" not in drawn] == []
+
+
+@pytest.mark.timeout(900)
+def test_chapter_runs_as_in_colab():
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.colab_check", "chapters/06_feed_forward.ipynb"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "06_feed_forward.ipynb runs as in Colab" in done.stdout, done.stderr

@@ -19,7 +19,7 @@ setup: .venv/ready  ## make the virtual environment .venv (done once, by every t
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --constraint constraints.txt torch
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[book,test]'
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[book,test,bench]'
 	@touch $@
 
 book: chapters html  ## run every chapter here, training included, then build the HTML
@@ -50,7 +50,6 @@ student: setup  ## write _build/student: the chapters without solutions and outp
 	$(PY) tools/student.py _build/student
 
 bench: setup  ## measure speed, memory and learning beside other libraries
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(PY) benchmarks/run.py
 
 colab-check: setup  ## run every chapter as Colab would: package from a git clone, in a bare environment

@@ -96,16 +96,16 @@ class MultiHeadAttention(nn.Module):
     def stacked(self) -> tuple[Tensor, Tensor]:
         """Weights (3C, C), biases (3C,): all queries, all keys, all values."""
         names = ("query", "key", "value")
-        maps = [getattr(h, name) for name in names for h in self.heads]
-        weight = torch.cat([m.weight for m in maps])
-        return weight, torch.cat([m.bias for m in maps])
+        layers = [getattr(h, name) for name in names for h in self.heads]
+        weight = torch.cat([layer.weight for layer in layers])
+        return weight, torch.cat([layer.bias for layer in layers])
 
     def fused(
         self, x: Vectors, padding_mask: Mask | None, cache=None
     ) -> Vectors:
         """All heads in one product and one kernel: (B, T, C), joined."""
-        maps = self.stacked() if cache is None else cache.stacked(self)
-        q, k, v = split_heads(F.linear(x, *maps), len(self.heads))
+        weights = self.stacked() if cache is None else cache.stacked(self)
+        q, k, v = split_heads(F.linear(x, *weights), len(self.heads))
         if cache is not None:
             k, v = cache.append(k, v)  # (B, H, past + T, D)
         head = self.heads[0]

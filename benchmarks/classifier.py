@@ -50,7 +50,7 @@ RECIPE = {
     "num_layers": 2,
     "hidden_dim": 128,
     "pretraining": {
-        "steps": 2000,
+        "steps": 1000,
         "batch_size": 32,
         "learning_rate": 6e-3,
         "share": 0.15,

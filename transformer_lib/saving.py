@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write_whole', 'describe_model', 'save_model', 'Loaded', 'build', 'load_model', 'state_of', 'state_of_optimizer',
            'set_state', 'checksum', 'write_checkpoint', 'read_checkpoint', 'check_run', 'newest_usable', 'Stoppable',
-           'check_room', 'prepare_folder', 'Checkpoints', 'write_run', 'end_if_asked']
+           'check_room', 'prepare_folder', 'write_run', 'end_if_asked', 'Checkpoints']
 
 # %% ../chapters/19_saving.ipynb #c19-002
 import json
@@ -31,7 +31,7 @@ from .encoder import Encoder
 from .tokens import load_tokenizer
 from .training import History
 
-# %% ../chapters/19_saving.ipynb #c19-014
+# %% ../chapters/19_saving.ipynb #c19-018
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that at any moment the old or the new one is there.
 
@@ -51,7 +51,7 @@ def write_whole(path: Path, content: bytes) -> None:
             "there before is kept"
         ) from error
 
-# %% ../chapters/19_saving.ipynb #c19-018
+# %% ../chapters/19_saving.ipynb #c19-022
 def describe_model(model: nn.Module, labels: list[str] | None) -> dict:
     """What config.json says of a model; ValueError if it cannot be saved."""
     if isinstance(model, Decoder):
@@ -71,7 +71,7 @@ def describe_model(model: nn.Module, labels: list[str] | None) -> dict:
         "labels": list(labels),
     }
 
-# %% ../chapters/19_saving.ipynb #c19-020
+# %% ../chapters/19_saving.ipynb #c19-024
 def save_model(
     folder: str | Path,
     model: nn.Module,
@@ -96,7 +96,7 @@ def save_model(
     config = json.dumps(config, indent=2)
     write_whole(folder / "config.json", config.encode())
 
-# %% ../chapters/19_saving.ipynb #c19-022
+# %% ../chapters/19_saving.ipynb #c19-026
 class Loaded(NamedTuple):
     """What load_model returns; labels is None for a decoder."""
 
@@ -104,7 +104,7 @@ class Loaded(NamedTuple):
     tokenizer: Tokenizer
     labels: list[str] | None
 
-
+# %% ../chapters/19_saving.ipynb #c19-028
 def build(config: dict) -> nn.Module:
     """A model with the sizes in a config, its weights not yet loaded."""
     if config["model"] == "Decoder":
@@ -114,7 +114,7 @@ def build(config: dict) -> nn.Module:
         return EncoderClassifier(Encoder(**config["sizes"]), classifier)
     raise ValueError(f"unknown model {config['model']!r}")
 
-# %% ../chapters/19_saving.ipynb #c19-024
+# %% ../chapters/19_saving.ipynb #c19-030
 def load_model(folder: str | Path) -> Loaded:
     """Load what save_model wrote; nothing in the files is executed.
 
@@ -140,7 +140,7 @@ def load_model(folder: str | Path) -> Loaded:
         ) from None
     return Loaded(model.eval(), tokenizer, config.get("labels"))
 
-# %% ../chapters/19_saving.ipynb #c19-032
+# %% ../chapters/19_saving.ipynb #c19-038
 def state_of(
     model: nn.Module, optimizers: list, history: History
 ) -> dict[str, Tensor]:
@@ -156,7 +156,7 @@ def state_of(
     tensors["losses"] = torch.tensor(history.losses, dtype=torch.float64)
     return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
-# %% ../chapters/19_saving.ipynb #c19-037
+# %% ../chapters/19_saving.ipynb #c19-045
 def state_of_optimizer(
     tensors: dict[str, Tensor], number: int
 ) -> dict[int, dict[str, Tensor]]:
@@ -168,7 +168,7 @@ def state_of_optimizer(
             state.setdefault(int(index), {})[key] = tensor
     return state
 
-# %% ../chapters/19_saving.ipynb #c19-039
+# %% ../chapters/19_saving.ipynb #c19-047
 def set_state(
     tensors: dict[str, Tensor],
     model: nn.Module,
@@ -187,7 +187,7 @@ def set_state(
         torch.cuda.set_rng_state(tensors["random.cuda"])
     history.losses[:] = tensors["losses"].tolist()
 
-# %% ../chapters/19_saving.ipynb #c19-043
+# %% ../chapters/19_saving.ipynb #c19-051
 def checksum(tensors: dict[str, Tensor]) -> int:
     """A number that changes if any byte of the tensors does."""
     total = 0
@@ -196,14 +196,14 @@ def checksum(tensors: dict[str, Tensor]) -> int:
         total = zlib.crc32(flat.numpy().data, total)
     return total
 
-# %% ../chapters/19_saving.ipynb #c19-047
+# %% ../chapters/19_saving.ipynb #c19-055
 def write_checkpoint(path: Path, tensors: dict, note: dict) -> None:
     """Write tensors and a note (what JSON can hold) as one file."""
     note = note | {"checksum": checksum(tensors)}
     header = {"transformer_lib": json.dumps(note)}
     write_whole(path, save(tensors, header))
 
-# %% ../chapters/19_saving.ipynb #c19-049
+# %% ../chapters/19_saving.ipynb #c19-057
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
     """The tensors and the note of a checkpoint; ValueError if it is none."""
     try:
@@ -217,7 +217,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise ValueError("its content was changed after it was written")
     return tensors, note
 
-# %% ../chapters/19_saving.ipynb #c19-053
+# %% ../chapters/19_saving.ipynb #c19-061
 def check_run(tensors: dict, note: dict, model: nn.Module, run: dict) -> None:
     """ValueError if a checkpoint is of another model, KeyError if it is of
     a run with other settings."""
@@ -232,7 +232,7 @@ def check_run(tensors: dict, note: dict, model: nn.Module, run: dict) -> None:
             ", ".join(f"{k} was {then.get(k)}, is {run[k]}" for k in other)
         )
 
-# %% ../chapters/19_saving.ipynb #c19-055
+# %% ../chapters/19_saving.ipynb #c19-063
 def newest_usable(
     files: list[Path], model: nn.Module, run: dict
 ) -> tuple[dict[str, Tensor], dict] | None:
@@ -256,7 +256,7 @@ def newest_usable(
                          "used; empty it or choose another")
     return None  # fmt: skip
 
-# %% ../chapters/19_saving.ipynb #c19-059
+# %% ../chapters/19_saving.ipynb #c19-067
 class Stoppable:
     """A context in which Ctrl-C and SIGTERM only leave a note."""
 
@@ -277,7 +277,7 @@ class Stoppable:
         """Ask the run to save and end after the step it is in."""
         self.stopped = number
 
-# %% ../chapters/19_saving.ipynb #c19-063
+# %% ../chapters/19_saving.ipynb #c19-071
 def check_room(folder: Path, model: nn.Module, keep: int) -> None:
     """OSError if a folder has no room for keep + 1 checkpoints of a model."""
     numbers = sum(p.numel() * p.element_size() for p in model.parameters())
@@ -289,16 +289,38 @@ def check_room(folder: Path, model: nn.Module, keep: int) -> None:
             f"this run need about {need:,}"
         )
 
-
-def prepare_folder(folder: Path) -> None:
+# %% ../chapters/19_saving.ipynb #c19-073
+def prepare_folder(folder: Path, every: int, keep: int) -> None:
     """Make a folder and try to write there; OSError if that fails."""
+    if every < 1 or keep < 1:
+        raise ValueError(
+            f"every and keep must be at least 1, got {every} and {keep}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for part in folder.glob("*.part"):  # left by a killed run
         part.unlink()
     write_whole(folder / "writable", b"")
     (folder / "writable").unlink()
 
-# %% ../chapters/19_saving.ipynb #c19-065
+# %% ../chapters/19_saving.ipynb #c19-075
+def write_run(folder: Path, model: nn.Module, optimizers: list,
+              history: History, step: int, run: dict) -> None:
+    """Write the checkpoint of a run after a step into a folder."""
+    note = {"step": step, "run": run, "seconds": history.seconds,
+            "evaluations": history.evaluations}
+    tensors = state_of(model, optimizers, history)
+    name = f"step-{step:09d}.safetensors"
+    write_checkpoint(folder / name, tensors, note)  # fmt: skip
+
+# %% ../chapters/19_saving.ipynb #c19-077
+def end_if_asked(stopped: int | None, step: int) -> None:
+    """Raise what ends the run, if a signal has asked for its end."""
+    if stopped == signal.SIGINT:
+        raise KeyboardInterrupt(f"saved after step {step}")
+    if stopped is not None:
+        raise SystemExit(128 + stopped)
+
+# %% ../chapters/19_saving.ipynb #c19-079
 class Checkpoints(Stoppable):
     """Lets a run be stopped at any moment and taken up where it was.
 
@@ -309,13 +331,9 @@ class Checkpoints(Stoppable):
     """
 
     def __init__(self, folder: str | Path, every: int = 100, keep: int = 2):
-        if every < 1 or keep < 1:
-            raise ValueError(
-                f"every and keep must be at least 1, got {every} and {keep}"
-            )
         super().__init__()
         self.folder, self.every, self.keep = Path(folder), every, keep
-        prepare_folder(self.folder)
+        prepare_folder(self.folder, every, keep)
 
     def files(self) -> list[Path]:
         """The checkpoints in the folder, the newest first."""
@@ -347,21 +365,3 @@ class Checkpoints(Stoppable):
         history.evaluations[:] = map(tuple, note["evaluations"])
         history.seconds = note["seconds"]
         return note["step"]  # fmt: skip
-
-# %% ../chapters/19_saving.ipynb #c19-067
-def write_run(folder: Path, model: nn.Module, optimizers: list,
-              history: History, step: int, run: dict) -> None:
-    """Write the checkpoint of a run after a step into a folder."""
-    note = {"step": step, "run": run, "seconds": history.seconds,
-            "evaluations": history.evaluations}
-    tensors = state_of(model, optimizers, history)
-    name = f"step-{step:09d}.safetensors"
-    write_checkpoint(folder / name, tensors, note)  # fmt: skip
-
-
-def end_if_asked(stopped: int | None, step: int) -> None:
-    """Raise what ends the run, if a signal has asked for its end."""
-    if stopped == signal.SIGINT:
-        raise KeyboardInterrupt(f"saved after step {step}")
-    if stopped is not None:
-        raise SystemExit(128 + stopped)

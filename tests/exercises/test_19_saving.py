@@ -1,3 +1,7 @@
+"""The checks of chapter 19 accept what is right and name what is wrong."""
+
+import math
+
 import pytest
 
 from tests.exercises.checks import verdict
@@ -7,22 +11,25 @@ CHAPTER = "19_saving"
 
 def test_forgotten():
     assert verdict(CHAPTER, "check_forgotten", "random state").startswith("Right")
+    assert verdict(CHAPTER, "check_forgotten", " Random State").startswith("Right")
     assert verdict(CHAPTER, "check_forgotten", None).startswith("Not yet")
     assert "schedule" in verdict(CHAPTER, "check_forgotten", "learning rate")
     assert "seed and step" in verdict(CHAPTER, "check_forgotten", "batch")
     assert "zero" in verdict(CHAPTER, "check_forgotten", "gradients")
     assert "four strings" in verdict(CHAPTER, "check_forgotten", "the weather")
+    assert "four strings" in verdict(CHAPTER, "check_forgotten", ["batch"])
 
 
 @pytest.mark.parametrize(
     "order, said",
     [
         (lambda s: [s[2], s[3], s[1], s[0]], "Right"),
-        (lambda s: ["open beside it", "write", "fsync", "rename to the final name"], "Right"),
+        (lambda s: ("open beside it", "write", "fsync", "rename to the final name"), "Right"),
         (lambda s: None, "Not yet"),
         (lambda s: [s[2], s[3], s[0], s[1]], "before fsync"),
         (lambda s: [s[3], s[2], s[1], s[0]], "opened before"),
         (lambda s: s[:2], "all four"),
+        (lambda s: 4, "stopped with TypeError"),
     ],
 )
 def test_order(order, said):
@@ -33,10 +40,42 @@ def test_order(order, said):
     "drop, said",
     [
         (lambda names: sorted(names, key=lambda n: int(n[5:]), reverse=True)[2:], "Right"),
+        (
+            lambda names: {n for n in names if sum(int(m[5:]) > int(n[5:]) for m in names) > 1},
+            "Right",
+        ),
         (lambda names: sorted(names)[:-2], "as text"),
         (lambda names: None, "Not yet"),
         (lambda names: names, "all but the two"),
+        (lambda names: [n for n in names if len(n) < 7], "nothing to drop"),
+        (lambda names: 1 / 0, "stopped with ZeroDivisionError"),
     ],
 )
 def test_drop(drop, said):
     assert said in verdict(CHAPTER, "check_drop", drop)
+
+
+def root(step, save, hours, two=2, seconds=3600):
+    return math.sqrt(two * save * hours * seconds) / step
+
+
+@pytest.mark.parametrize(
+    "every, said",
+    [
+        (lambda *given: max(1, round(root(*given))), "Right: the root"),
+        (lambda *given: max(1, int(root(*given))), "Right: the root"),
+        (lambda *given: max(1, math.ceil(root(*given))), "Right: the root"),
+        (lambda *given: None, "Not yet"),
+        (lambda *given: root(*given), "a whole one"),
+        (lambda *given: int(root(*given)), "at least 1"),
+        (lambda *given: max(1, round(root(*given) * given[0])), "divide by the seconds"),
+        (lambda *given: max(1, round(root(*given, two=1))), "factor of 2"),
+        (lambda *given: max(1, round(root(*given, seconds=1))), "times 3600"),
+        (lambda *given: max(1, round(root(*given, two=given[1]))), "then count steps"),
+        (lambda *given: root(*given) * 0 + 588, "then count steps"),
+        (lambda *given: 1, "then count steps"),
+        (lambda step: 1, "stopped with TypeError"),
+    ],
+)
+def test_every(every, said):
+    assert said in verdict(CHAPTER, "check_every", every)

@@ -269,7 +269,8 @@ def test_probabilities_sum_to_one_and_keep_the_order(logits, temperature, k, p):
     assert 1 <= kept.sum() <= k
     if not kept.all():
         assert (
-            logits[0][kept].min() >= logits[0][~kept].max() - 1e-5  # float32 rounds closer ones together
+            logits[0][kept].min()
+            >= logits[0][~kept].max() - 1e-5  # float32 rounds closer ones together
             or logits[0][kept].softmax(-1).min() < 1e-6
         )  # too small for float32, not cut
     order = logits[0][kept].argsort()

@@ -199,7 +199,9 @@ def test_a_batch_is_memorised():
             classification_loss,
         ),
     ):
-        _, history = run(model, lambda step: batch, loss_of, steps=150, learning_rate=2e-2)
+        _, history = run(
+            model, lambda step, batch=batch: batch, loss_of, steps=150, learning_rate=2e-2
+        )
         assert history.losses[0] > 0.8 * math.log(3)
         assert history.losses[-1] < 0.2 * history.losses[0]
 

@@ -48,7 +48,9 @@ def environment(folder):
 def published(folder):
     """A git repository of one commit that holds what is committed here; its address."""
     run("git", "clone", "-q", ROOT.as_uri(), folder)
-    shutil.rmtree(folder / ".git")  # a clone of a shallow clone cannot be cloned in part, as pip does
+    shutil.rmtree(
+        folder / ".git"
+    )  # a clone of a shallow clone cannot be cloned in part, as pip does
     who = ("-c", "user.name=check", "-c", "user.email=check@localhost")
     run("git", "init", "-q", folder)
     run("git", "-C", folder, "add", "-A")

@@ -291,7 +291,8 @@ def check_room(folder: Path, model: nn.Module, keep: int) -> None:
 
 # %% ../chapters/19_saving.ipynb #c19-073
 def prepare_folder(folder: Path, every: int, keep: int) -> None:
-    """Make a folder and try to write there; OSError if that fails."""
+    """Make a folder and try to write there; OSError if that fails,
+    ValueError if every or keep is below 1."""
     if every < 1 or keep < 1:
         raise ValueError(
             f"every and keep must be at least 1, got {every} and {keep}"

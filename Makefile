@@ -1,6 +1,7 @@
 # The commands people type. `make help` is the map.
 .DEFAULT_GOAL := help
-.PHONY: help setup book html test chapters export lint student bench colab-check address serve clean
+.PHONY: help setup book html scripts test chapters export lint student bench colab-check address serve clean
+.NOTPARALLEL:
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -22,12 +23,15 @@ setup: .venv/ready  ## make the virtual environment .venv (done once, by every t
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[book,test,bench]'
 	@touch $@
 
-book: chapters html  ## run every chapter here, training included, then build the HTML
+book: scripts chapters html  ## run every chapter here, training included, then build the HTML
 
-html: setup  ## build the HTML from the stored outputs, in seconds
-	$(PY) book/vendor/fetch.py
+html: scripts  ## build the HTML from the stored outputs, in seconds
 	.venv/bin/jupyter-book build . -W -n --keep-going
 	@echo "Open _build/html/index.html, or type: make serve"
+
+# The scripts of the pages, from npm; asked for first, since a book needs them last.
+scripts: setup
+	@$(PY) book/vendor/fetch.py
 
 test: setup  ## check everything: export, chapters (nbval), units, browser, strict build
 	$(PY) tools/export.py --check

@@ -90,6 +90,7 @@ def run(path, write=True):
         timeout=900,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     if write:

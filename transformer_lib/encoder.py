@@ -89,21 +89,13 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self,
-        vocab_size: int,
-        block_size: int,
-        *,
-        embedding_dim: int,
-        num_heads: int,
-        num_layers: int,
-        dropout: float = 0.0,
+        self, vocab_size: int, block_size: int, *, embedding_dim: int,
+        num_heads: int, num_layers: int, dropout: float = 0.0,
     ):
         super().__init__()
         self.sizes = check_sizes(
-            vocab_size=vocab_size,
-            block_size=block_size,
-            embedding_dim=embedding_dim,
-            num_heads=num_heads,
+            vocab_size=vocab_size, block_size=block_size,
+            embedding_dim=embedding_dim, num_heads=num_heads,
             num_layers=num_layers,
         )
         self.token_embedding = nn.Embedding(vocab_size, embedding_dim)
@@ -115,9 +107,7 @@ class Encoder(nn.Module):
         initialise(self, num_layers)
 
     def forward(
-        self,
-        tokens: Tokens,
-        padding_mask: Mask | None = None,
+        self, tokens: Tokens, padding_mask: Mask | None = None,
         return_attention: bool = True,
     ) -> tuple[Encodings, Maps | None]:
         """tokens (B, T) -> encodings (B, T, C), maps: a (B, H, T, T) a layer.

@@ -158,8 +158,8 @@ def norm_of(norm: nn.LayerNorm) -> tuple:
 
 
 def map_of(linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Bias and transposed weight: `b + x @ W` is the linear map."""
-    return linear.bias, linear.weight.T
+    """Bias and W, the weight transposed and copied: (W,), (C, W)."""
+    return linear.bias, linear.weight.T.contiguous()
 
 
 def normed(x: Tensor, norm: tuple, bias: Tensor, weight: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class OneToken:
         self.layers = []
         for block, layer in zip(decoder.blocks, cache.layers, strict=True):
             weight, bias = layer.stacked(block.attention)
-            attend = norm_of(block.attention_norm), bias, weight.T
+            attend = norm_of(block.attention_norm), bias, weight.T.contiguous()
             join = map_of(block.attention.projection)
             expand = map_of(block.feed_forward.expand)
             expand = norm_of(block.feed_forward_norm), *expand

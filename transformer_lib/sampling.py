@@ -277,16 +277,10 @@ class Continuation:
 # %% ../chapters/17_sampling.ipynb #c17-087
 @torch.inference_mode()
 def stream(
-    decoder: Decoder,
-    prompts: Sequence[Sequence[int]],
-    *,
-    tokens: int = 100,
-    temperature: float | int = 1.0,
-    top_k: int | None = None,
-    top_p: float | int | None = None,
-    stop: Sequence[int] = (),
-    seed: int | None = None,
-    cached: bool = True,
+    decoder: Decoder, prompts: Sequence[Sequence[int]], *,
+    tokens: int = 100, temperature: float | int = 1.0,
+    top_k: int | None = None, top_p: float | int | None = None,
+    stop: Sequence[int] = (), seed: int | None = None, cached: bool = True,
 ) -> Iterator[Int[Tensor, "batch"]]:
     """Yield the next token of every prompt, (B,), up to `tokens` times.
 

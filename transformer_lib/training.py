@@ -72,10 +72,7 @@ def schedule(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
 
 # %% ../chapters/10_training.ipynb #c10-050
 def make_optimizers(
-    model: nn.Module,
-    learning_rate: float,
-    *,
-    muon: bool = True,
+    model: nn.Module, learning_rate: float, *, muon: bool = True,
     weight_decay: float = 0.1,
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for everything else.
@@ -85,13 +82,9 @@ def make_optimizers(
     AdamW for all. Biases, norms and tables do not decay.
     """
     if not learning_rate > 0:
-        raise ValueError(
-            f"learning_rate must be above 0, got {learning_rate}"
-        )
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
     if not weight_decay >= 0:
-        raise ValueError(
-            f"weight_decay must be at least 0, got {weight_decay}"
-        )
+        raise ValueError(f"weight_decay must be at least 0, got {weight_decay}")
     matrices, others, plain = [], [], []
     muon = muon and hasattr(torch.optim, "Muon")
     for name, parameter in model.named_parameters():
@@ -114,12 +107,8 @@ def make_optimizers(
     if not matrices:
         return [adamw]
     settings = {"lr": learning_rate, "weight_decay": weight_decay}
-    return [
-        adamw,
-        torch.optim.Muon(
-            matrices, adjust_lr_fn="match_rms_adamw", **settings
-        ),
-    ]
+    settings["adjust_lr_fn"] = "match_rms_adamw"
+    return [adamw, torch.optim.Muon(matrices, **settings)]
 
 # %% ../chapters/10_training.ipynb #c10-056
 def choose_precision(device: str) -> str:
@@ -273,21 +262,13 @@ def check_run(
 
 # %% ../chapters/10_training.ipynb #c10-078
 def train(
-    model: nn.Module,
-    batches: Callable[[int], tuple],
-    loss_of: Callable[[nn.Module, tuple], Tensor],
-    *,
-    steps: int,
-    learning_rate: float = 3e-3,
-    warmup: int | None = None,
-    weight_decay: float = 0.1,
-    clip: float = 1.0,
-    muon: bool = True,
+    model: nn.Module, batches: Callable[[int], tuple],
+    loss_of: Callable[[nn.Module, tuple], Tensor], *,
+    steps: int, learning_rate: float = 3e-3, warmup: int | None = None,
+    weight_decay: float = 0.1, clip: float = 1.0, muon: bool = True,
     evaluate: Callable[[nn.Module], float] | None = None,
-    evaluate_every: int = 100,
-    accelerator: Accelerator | None = None,
-    checkpoints=None,
-    seed: int = 0,
+    evaluate_every: int = 100, accelerator: Accelerator | None = None,
+    checkpoints=None, seed: int = 0,
 ) -> History:
     """Train a model in place and return what the run went through.
 
@@ -359,11 +340,8 @@ def train(
 # %% ../chapters/10_training.ipynb #c10-100
 @torch.inference_mode()
 def cross_entropy(
-    model: nn.Module,
-    tokens: Int[Tensor, "n"],
-    *,
-    stride: int | None = None,
-    batch_size: int = 16,
+    model: nn.Module, tokens: Int[Tensor, "n"], *,
+    stride: int | None = None, batch_size: int = 16,
 ) -> float:
     """The mean cross-entropy, in nats, of a decoder on tokens[1:].
 
@@ -391,16 +369,13 @@ def cross_entropy(
     tokens, total = tokens.to(device), 0.0
     ends = torch.tensor([*range(T, N, stride), N], device=device)
     scored = torch.cat([ends.new_zeros(1), ends[:-1]])
-    for end, before in zip(
-        ends.split(batch_size), scored.split(batch_size), strict=True
-    ):
+    parts = ends.split(batch_size), scored.split(batch_size)
+    for end, before in zip(*parts, strict=True):
         index = end[:, None] - T + torch.arange(T, device=device)  # (B, T)
         logits = model(tokens[index], return_attention=False)[0]  # (B, T, V)
-        nats = F.cross_entropy(
-            logits.flatten(0, 1).float(),
-            tokens[index + 1].flatten(),
-            reduction="none",
-        ).view_as(index)
-        total += float(nats[index >= before[:, None]].cpu().double().sum())
+        targets, logits = tokens[index + 1].flatten(), logits.flatten(0, 1)
+        nats = F.cross_entropy(logits.float(), targets, reduction="none")
+        nats = nats.view_as(index)[index >= before[:, None]]
+        total += float(nats.cpu().double().sum())
     model.train(was_training)
     return total / N

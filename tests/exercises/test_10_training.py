@@ -47,6 +47,8 @@ def test_clip():
         (lambda gs, m: gs, "7.00"),
         (lambda gs, m: [g.flatten() for g in right(gs, m)], "shapes"),
         (lambda gs, m: [-g for g in right(gs, m)], "direction"),
+        (lambda gs, m: right(gs, 1.0), "limit used"),
+        (lambda gs, m: [g * (right(gs, m)[0] is g) for g in right(gs, m)], "scale down only"),
     ):
         said = judge("check_clip", wrong)
         assert word in said and not said.startswith("Right"), said

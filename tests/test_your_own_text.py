@@ -179,9 +179,9 @@ def test_resume_goes_on(writer, files):
             ["train-classifier", "--train", "{}/a.txt", "--out", "{}/n"],
             "must be a label, a tab and a text",
         ),
-        (["generate", "{}/y"], "this command needs a Decoder"),
+        (["generate", "{}/y"], "needs, Decoder; it holds EncoderClassifier"),
         (["generate", "{}/x", "--temperature", "-1"], "temperature must be"),
-        (["classify", "{}/x", "--text", "a"], "this command needs a EncoderClassifier"),
+        (["classify", "{}/x", "--text", "a"], "needs, EncoderClassifier; it holds Decoder"),
         (["classify", "{}/y"], "text or file must be given"),
         (["classify", "{}/y", "--text", ""], "text must hold"),
         (["evaluate", "{}/y", "--test", "{}/b.txt"], "must be a label, a tab and a text"),
@@ -192,6 +192,21 @@ def test_bad_input_is_one_sentence(writer, reader, files, line, message):
     code, said = command(*(part.format(files) for part in line))
     assert code == 2 and said.startswith("error: ") and message in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_a_refused_run_leaves_its_folder_free(files):
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "free"]
+    code, said = command(*line, "--tokenizer", "word", "--num-heads", "5")
+    assert code == 2 and "num_heads" in said and not (files / "free").exists()
+
+
+def test_a_label_of_the_test_alone_is_refused_before_training(files):
+    (files / "strange.csv").write_text("label,text\nzebra,the cat sat on the mat\n")
+    code, said = command(
+        *("train-classifier", "--train", files / "b.csv", "--test", files / "strange.csv"),
+        *("--out", files / "strange"),
+    )
+    assert code == 2 and "zebra" in said and not (files / "strange").exists()
 
 
 def test_hold_out_keeps_sources_whole_and_takes_the_end_of_one():

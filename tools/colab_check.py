@@ -86,6 +86,7 @@ def check(chapter, python, url):
             notebook,
             timeout=900,
             kernel_manager_class=Kernel,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             resources={"metadata": {"path": folder}},
         ).execute(cwd=folder)
         where = run(python, "-c", "import transformer_lib as t; print(t.__file__)", cwd=folder)

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from typer import Argument, Option
 
 from .batches import Sentences, Windows, encode_all
+from .batches import numbered
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .encoder import Encoder
@@ -137,7 +138,7 @@ def plain_errors():
 def open_run(
     out: Path, texts: list[str], kind: str, vocab_size: int, resume: bool
 ) -> Tokenizer:
-    """Take a folder for a run; return its tokenizer, new or kept."""
+    """The tokenizer of a run in this folder, new or kept."""
     path = out / "tokenizer.json"
     if path.exists() and not resume:
         raise ValueError(
@@ -146,10 +147,7 @@ def open_run(
         )
     if path.exists():
         return load_tokenizer(path)
-    tokenizer = train_tokenizer(texts, kind, vocab_size)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(path, tokenizer.to_str().encode())
-    return tokenizer
+    return train_tokenizer(texts, kind, vocab_size)
 
 # %% ../chapters/20_your_own_text.ipynb #c20-048
 def finish(out: Path, results: dict) -> None:
@@ -183,8 +181,10 @@ Batch = Annotated[int, Option(help="Sequences an update.")]
 Rate = Annotated[float, Option(help="The largest, after the warm-up.")]
 
 # %% ../chapters/20_your_own_text.ipynb #c20-056
-def fit(model, batches, loss_of, out, **options):
-    """Train with checkpoints in out, saying where; return the history."""
+def fit(model, tokenizer, batches, loss_of, out, **options):
+    """Take the folder out for a run, and train with checkpoints in it."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "tokenizer.json", tokenizer.to_str().encode())
     accelerator = make_accelerator()
     typer.echo(f"on {accelerator.device}, {accelerator.mixed_precision}, "
                f"{sum(p.numel() for p in model.parameters()):,} parameters")
@@ -233,8 +233,9 @@ def train_decoder(
         )  # fmt: skip
         tokens = encode_all(texts[0], tokenizer)
         batches = Windows(tokens, block_size, batch_size, seed)
-        history = fit(model, batches, language_loss, out, steps=steps,
-                      learning_rate=learning_rate, seed=seed)  # fmt: skip
+        history = fit(model, tokenizer, batches, language_loss, out,
+                      steps=steps, learning_rate=learning_rate,
+                      seed=seed)  # fmt: skip
         save_model(out, model, tokenizer)
         read = steps * batches.batch_size * block_size
         finish(out, report_decoder(model, tokenizer, history, read, *texts))
@@ -274,6 +275,7 @@ def train_classifier(
         labels = sorted({p.label for p in split.train})
         if len(labels) < 2:
             raise ValueError(f"train must hold two labels, it has {labels}")
+        numbered([*split.validation, *split.test], labels)  # none is new
         learned = [p.text for p in split.train]
         tokenizer = open_run(out, learned, kind, vocab_size, resume)
         torch.manual_seed(seed)
@@ -286,8 +288,9 @@ def train_classifier(
         model = EncoderClassifier(encoder, head)
         batches = Sentences(split.train, tokenizer, labels, block_size,
                             batch_size, seed)  # fmt: skip
-        history = fit(model, batches, classification_loss, out, steps=steps,
-                      learning_rate=learning_rate, seed=seed)  # fmt: skip
+        history = fit(model, tokenizer, batches, classification_loss, out,
+                      steps=steps, learning_rate=learning_rate,
+                      seed=seed)  # fmt: skip
         save_model(out, model, tokenizer, labels)
         length = batches.lengths.double().mean()
         read = int(steps * batches.batch_size * length)
@@ -303,8 +306,8 @@ def load(folder: Path, wanted: type) -> Loaded:
     loaded = load_model(folder)
     if not isinstance(loaded.model, wanted):
         raise ValueError(
-            f"folder: {str(folder)!r} holds a {type(loaded.model).__name__}, "
-            f"this command needs a {wanted.__name__}"
+            f"folder: {str(folder)!r} must hold the model that this command "
+            f"needs, {wanted.__name__}; it holds {type(loaded.model).__name__}"
         )
     return loaded
 

@@ -40,6 +40,7 @@ def test_per_word(per_word, said):
     [
         (lambda rows, seen, a, b: (a * rows - b * seen) / (rows - seen), "Right"),
         (lambda rows, seen, a, b: None, "Not yet"),
+        (lambda rows, seen, a, b: (rows * a - seen) / (rows - seen), "use accuracy_seen"),
         (lambda rows, seen, a, b: 2 * a - b, "weigh as much"),
         (lambda rows, seen, a, b: (a * rows - b * seen) / rows, "unseen ones only"),
         (lambda rows, seen, a, b: a, "Count the right rows"),

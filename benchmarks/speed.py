@@ -6,6 +6,7 @@ GPU the figures go to speed_gpu.json, and the peers run compiled as well.
 """
 
 import argparse
+import random
 import statistics
 import time
 import warnings
@@ -108,7 +109,7 @@ def models(C, H, L, T, V):
 
 
 def rounds(works, seconds):
-    """The median seconds of each work, run in turn until the time is spent (three times at least)."""
+    """The median seconds of each work until the time is spent: rounds, each in another order, three at least."""
     for name, work in list(works.items()):
         try:
             work(), work()
@@ -118,14 +119,15 @@ def rounds(works, seconds):
             print(f"{name}: left out ({type(error).__name__})", flush=True)
             del works[name]
     spent, end, names = {name: [] for name in works}, time.perf_counter() + seconds, list(works)
+    order = random.Random(0)
     while time.perf_counter() < end or len(spent[names[0]]) < 3:
+        order.shuffle(names)  # nobody always comes after the same one
         for name in names:
             started = time.perf_counter()
             works[name]()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             spent[name].append(time.perf_counter() - started)
-        names = names[1:] + names[:1]
     return {name: statistics.median(times) for name, times in spent.items()}
 
 

@@ -58,8 +58,8 @@ class Windows:
     tokens: (N,) ids. block_size: T, tokens a window. batch_size: B, windows
     a batch. `windows(step)` returns (inputs, targets), both (B, T); targets
     are the inputs one token later. A batch depends on the seed and the step
-    alone, so a run can be taken up anywhere. Every epoch cuts the row at
-    another place and shuffles the pieces.
+    alone, so a run can be taken up anywhere. Every epoch draws the place
+    of the first cut anew and shuffles the pieces.
     """
 
     def __init__(

@@ -124,6 +124,7 @@ ARROWS += [(32.2, 6, 34.8, 6), (65.2, 6, 67.8, 6)]
 
 # %% ../chapters/24_figures.ipynb #c24-043
 NEW = {"facecolor": "#F6C9A5", "edgecolor": "#B34D00", "linestyle": "-"}
+NEW["linewidth"] = 2.4
 BUILT = {"facecolor": "#CFE3F3", "edgecolor": "#0072B2", "linestyle": "-"}
 AHEAD = {"facecolor": "white", "edgecolor": "#999999", "linestyle": "--"}
 
@@ -132,7 +133,7 @@ def draw_box(ax, x, y, width, height, text: str, style: dict, ink: str):
     """Draw a box with its text in the middle, or at the top of a large one."""
     shape = "round,pad=0,rounding_size=1.2"
     ax.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape,
-                                linewidth=1.2, **style))
+                                **{"linewidth": 1.2} | style))
     line = y + height - 2.4 if height > 7 else y + height / 2
     ax.text(x + width / 2, line, text, ha="center", va="center",
             fontsize=7.5 if text == "head" else 8.5, color=ink)  # fmt: skip

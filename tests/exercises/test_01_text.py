@@ -58,6 +58,12 @@ def test_seen_unseen():
     assert "case and white space" in say(lambda *a: right(*a, same=str.lower))
     assert "size of each part" in say(lambda *a: right(*a, whole=True))
     assert "divides by 0" in say(lambda *a: 1 / 0)
+
+    def unguarded(train, test, correct):
+        seen, new = right(train, test, correct)
+        return seen, new if new is not None else 1 / 0
+
+    assert "divides by 0" in say(unguarded)
     assert "TypeError" in say(lambda a: 1)
     assert "Expected" in say(lambda *a: (0.1, 0.2))
 

@@ -1,4 +1,5 @@
 import math
+import re
 
 from tests.exercises.checks import verdict
 from transformer_lib.tokens import END
@@ -48,6 +49,12 @@ def test_join():
 
     def stub(word, pair):
         return " ".join(word).replace(" ".join(pair), "".join(pair)).split()
+
+    def unescaped(word, pair):
+        pattern = rf"(?<!\S){pair[0]} {pair[1]}(?!\S)"
+        return re.sub(pattern, "".join(pair), " ".join(word)).split()
+
+    assert "full stop" in say(unescaped)
 
     def once(word, pair):
         for i in range(len(word) - 1):

@@ -63,6 +63,12 @@ def test_loader():
     assert "nothing is seeded" in say(lambda step, count, B, seed: torch.randperm(count)[:B])
     assert "same order" in say(lambda *a: right(*a, epochs=False))
     assert "seed makes no difference" in say(lambda *a: right(*a, seeds=False))
+
+    def added(step, count, B, seed):
+        g = torch.Generator().manual_seed(seed + step // (count // B))
+        return torch.randperm(count, generator=g).split(B)[step % (count // B)]
+
+    assert "mixes them up" in say(added)
     assert "B items" in say(lambda *a: right(*a)[:-1])
     assert "TypeError" in say(lambda step: 0)
 

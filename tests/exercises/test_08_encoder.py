@@ -111,6 +111,7 @@ def halves(T, C):
         (lambda T, C: None, "Not yet"),
         (not_written, "Not yet"),
         (lambda T, C: torch.zeros(T, C - 1), "Not yet"),
+        (lambda T, C: waves(T, C).view(T, C // 2, 2), "shape must be (9, 6)"),
         (halves, "take turns"),
         (lambda T, C: waves(T, C, swap=True), "exchanged"),
         (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-i / C)), "exponent"),
@@ -149,6 +150,7 @@ def test_bugs_right(answer):
         (lambda *a: encode(*a, seen=False), "look at padding"),
         (lambda *a: encode(*a, maps="start"), "maps are not those"),
         (lambda *a: encode(*a, maps="dropped"), "maps are not those"),
+        (lambda e, t, m: (encode(e, t, m)[0], encode(e, t, m, seen=False)[1]), "maps are not those"),
         (lambda e, t, m: (e.token_embedding(t), e(t, m)[1]), "even without padding"),
     ],
 )

@@ -142,7 +142,7 @@ def test_stuck_right(answer):
         (not_written, "Not yet"),
         (lambda *a: fit(*a, clear="between"), "Not yet: no weight moved"),
         (lambda *a: fit(*a, backward=False), "nothing ever called backward"),
-        (lambda *a: fit(*a, sign=-1), "uphill"),
+        (lambda *a: fit(*a, sign=-1), "higher than it began"),
         (lambda *a: fit(*a, lr=1e-4), "too slowly"),
         (lambda *a: fit(*a, lr=1e30), "no longer a number"),
     ],

@@ -43,6 +43,7 @@ def test_shift():
     assert verdict(CHAPTER, "check_shift", not_written).startswith("Not yet")
     for wrong, hint in (
         (lambda t, m: (t[:, :-1], t[:, 1:]), "Padding is scored"),
+        (lambda t, m: (t[:, :-1], t[:, 1:].masked_fill(t[:, 1:] == 0, -100)), "one later"),
         (lambda t, m: (t[:, 1:], t[:, :-1]), "wrong way"),
         (lambda t, m: (t, t), "all tokens of a row but the last"),
         (lambda t, m: (t[:, :-1], t[:, :-1]), "not shifted"),

@@ -150,7 +150,10 @@ def test_bugs_right(answer):
         (lambda *a: encode(*a, seen=False), "look at padding"),
         (lambda *a: encode(*a, maps="start"), "maps are not those"),
         (lambda *a: encode(*a, maps="dropped"), "maps are not those"),
-        (lambda e, t, m: (encode(e, t, m)[0], encode(e, t, m, seen=False)[1]), "maps are not those"),
+        (
+            lambda e, t, m: (encode(e, t, m)[0], encode(e, t, m, seen=False)[1]),
+            "maps are not those",
+        ),
         (lambda e, t, m: (e.token_embedding(t), e(t, m)[1]), "even without padding"),
     ],
 )

@@ -82,8 +82,8 @@ def check_padding_mask(
 ) -> None:
     """Raise a ValueError unless padding_mask is None or fits (batch, time).
 
-    Each of its rows needs a real token. (On a GPU only type and shape are checked:
-    reading the values back would make the processor wait.)
+    Each of its rows needs a real token. (On a GPU only type and shape are
+    checked: reading the values back would make the processor wait.)
     """
     if padding_mask is None:
         return

@@ -21,7 +21,7 @@ from x_transformers import Decoder as XDecoder
 
 from transformer_lib.decoder import Decoder
 from transformer_lib.sampling import stream
-from transformer_lib.training import choose_precision
+from transformer_lib.training import choose_precision, keep_memory
 
 # width, heads, layers, context, vocabulary, batch
 SHAPES = [(64, 2, 4, 32, 6525, 16), (128, 4, 4, 64, 65, 12), (384, 6, 6, 256, 65, 4)]
@@ -284,6 +284,8 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
+    if device == "cpu":
+        keep_memory()  # as training does; it serves all the models alike
     shapes, results = SHAPES + (GPU_SHAPES if device == "cuda" else []), []
     precisions = list(dict.fromkeys(["no", choose_precision(device)]))
     for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['classification_loss', 'language_loss', 'predict', 'accuracy', 'schedule', 'make_optimizers', 'choose_precision',
-           'make_accelerator', 'Objective', 'share_of', 'update', 'History', 'check_finite', 'check_run', 'train',
-           'cross_entropy']
+           'keep_memory', 'make_accelerator', 'Objective', 'share_of', 'update', 'History', 'check_finite', 'check_run',
+           'train', 'cross_entropy']
 
 # %% ../chapters/10_training.ipynb #c10-002
+import ctypes
 import math
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -121,6 +123,21 @@ def choose_precision(device: str) -> str:
         fast = can.get("avx512_bf16") or can.get("amx_bf16")
     return "bf16" if fast else "no"
 
+# %% ../chapters/10_training.ipynb #c10-056b
+def keep_memory() -> bool:
+    """Ask the C library to keep freed memory for the next step.
+
+    It works with glibc, the C library of most Linux systems; returns whether
+    it was done. What a process once used then stays with it until it ends.
+    (`man mallopt` describes the two settings.)
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # their numbers in malloc.h
+    kept = mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    return bool(kept and mallopt(M_MMAP_THRESHOLD, 2**30))
+
 # %% ../chapters/10_training.ipynb #c10-058
 def make_accelerator(
     device: str | None = None,
@@ -132,7 +149,8 @@ def make_accelerator(
     device: "cuda", "cpu" or "mps"; None takes CUDA if there is one, else the
     CPU (mps only on request). precision: "bf16" or "no"; None takes what is
     fastest there. accumulate: the number of equal parts in which each batch
-    is run. A new accelerator takes the place of earlier ones.
+    is run. A new accelerator takes the place of earlier ones. On a CPU,
+    freed memory is kept from now on (keep_memory).
     """
     here = {
         "cuda": torch.cuda.is_available(),
@@ -153,6 +171,8 @@ def make_accelerator(
         )
     if accumulate < 1:
         raise ValueError(f"accumulate must be at least 1, got {accumulate}")
+    if device == "cpu":
+        keep_memory()
     AcceleratorState._reset_state(not torch.distributed.is_initialized())
     return Accelerator(
         cpu=device == "cpu",

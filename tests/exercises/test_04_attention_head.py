@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -18,7 +19,11 @@ def test_shapes():
     right = [[3, 20, 12], [3, 20, 20], [12, 48]]
     assert say("check_shapes", right).startswith("Right")
     assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right")
+    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right")
+    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith("Right")
+    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right")
     assert say("check_shapes", None).startswith("Not yet")
+    assert "query.weight is missing" in say("check_shapes", right[:2])
     assert "D = 12" in say("check_shapes", ((3, 20, 48), (3, 20, 20), (12, 48)))
     assert "output is wrong" in say("check_shapes", ((20, 12), (20, 20), (12, 48)))
     assert "weighs every token" in say("check_shapes", ((3, 20, 12), (3, 20, 12), (12, 48)))
@@ -37,7 +42,19 @@ def test_attend():
                 out[b, i] = (e / e.sum()) @ v[b]
         return out
 
+    def with_numpy(q, k, v):
+        q, k, v = (part.numpy() for part in (q, k, v))
+        e = np.exp(q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]))
+        return e / e.sum(-1, keepdims=True) @ v
+
+    def einsum(q, k, v):
+        A = torch.einsum("bid,bjd->bij", q * q.shape[-1] ** -0.5, k).softmax(-1)
+        return torch.einsum("bij,bjd->bid", A, v).double()
+
     assert say("check_attend", loops).startswith("Right")
+    assert say("check_attend", lambda *qkv: loops(*qkv).tolist()).startswith("Right")
+    assert say("check_attend", with_numpy).startswith("Right")
+    assert say("check_attend", einsum).startswith("Right")
     assert say("check_attend", F.scaled_dot_product_attention).startswith("Right")
     assert say("check_attend", lambda q, k, v: F.softmax((q / 3) @ k.mT, dim=2) @ v).startswith(
         "Right"
@@ -52,6 +69,10 @@ def test_attend():
         "over the queries": lambda q, k, v: (q @ k.mT / 3).softmax(-2) @ v,
         "changed places": lambda q, k, v: (k @ q.mT / 3).softmax(-1) @ v,
         "after the softmax": lambda q, k, v: (q @ k.mT).softmax(-1) / 3 @ v,
+        "softmax is missing": lambda q, k, v: q @ k.mT / 3 @ v,
+        "over the batch": lambda q, k, v: (q @ k.mT / 3).softmax(0) @ v,
+        "one of keys": lambda q, k, v: (q @ k.mT / 3).softmax(-1) @ k,
+        "the output alone": lambda q, k, v: ((q @ k.mT / 3).softmax(-1) @ v, None),
         "shape must be": lambda q, k, v: (q @ k.mT / 3).softmax(-1),
         "loop over the keys": lambda q, k, v: v,
     }
@@ -99,17 +120,23 @@ def test_window():
         return ones.triu(-below) & ones.tril(above)
 
     assert say("check_window", loops).startswith("Right")
+    assert say("check_window", lambda T, w: loops(T, w).tolist()).startswith("Right")
+    assert say("check_window", lambda T, w: loops(T, w).numpy()).startswith("Right")
     assert say("check_window", lambda T, w: band(T, w - 1, 0)).startswith("Right")
     assert say("check_window", lambda T, w: None).startswith("Not yet")
     assert say("check_window", lambda T, w: loops(T)).startswith("Not yet")
     wrong = {
         "besides itself": lambda T, w: band(T, w, 0),
         "must see itself": lambda T, w: band(T, w - 1, -1),
+        "missing at the far end": lambda T, w: band(T, w - 2, 0),
+        "sees the next token": lambda T, w: band(T, w - 1, 1),
         "sees the future": lambda T, w: band(T, w - 1, w - 1),
+        "all of the future": lambda T, w: band(T, w - 1, T),
+        "Nothing limits the width": lambda T, w: band(T, T, 0),
         "Inverted": lambda T, w: ~loops(T, w),
         "looks ahead": lambda T, w: loops(T, w).T,
         "must be bool": lambda T, w: loops(T, w).float(),
-        "Not this": lambda T, w: band(T, T, 0),
+        "Not this": lambda T, w: band(T, T, T),
     }
     for mistake, answer in wrong.items():
         assert mistake in say("check_window", answer), mistake
@@ -157,6 +184,12 @@ def test_leak():
         )
 
     assert say("check_leak", by_gradient).startswith("Right")
+
+    def by_map(head):
+        x = torch.randn(2, 5, 8)
+        return sum(int((head.train(m)(x)[1].triu(1) > 0).any()) for m in (True, False))
+
+    assert say("check_leak", by_map).startswith("Right")
     assert say("check_leak", lambda head: None).startswith("Not yet")
     assert say("check_leak", lambda head: head.mask).startswith("Not yet")
     assert "accused a sound head" in say("check_leak", lambda head: True)

@@ -1,7 +1,9 @@
 """The checks of the exercises on many heads: right answers written in other ways, stubs, and the mistakes they name."""
 
+import math
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -19,7 +21,11 @@ def test_shapes():
     right = [[4, 9, 60], [4, 5, 9, 9], [12, 60]]
     assert say("check_shapes", right).startswith("Right")
     assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right")
+    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right")
+    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith("Right")
+    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right")
     assert say("check_shapes", None).startswith("Not yet")
+    assert "key.weight is missing" in say("check_shapes", right[:2])
     assert "C wide" in say("check_shapes", ((4, 9, 12), (4, 5, 9, 9), (12, 60)))
     assert "output is wrong" in say("check_shapes", ((9, 60), (4, 5, 9, 9), (12, 60)))
     assert "batch first" in say("check_shapes", ((4, 9, 60), (5, 4, 9, 9), (12, 60)))
@@ -43,7 +49,27 @@ def test_repair():
         joined = torch.einsum("bhtd->bthd", outputs(attention, x)).reshape(x.shape)
         return attention.projection(joined)
 
+    def sum_over_heads(attention, x):
+        W, b = attention.projection.weight, attention.projection.bias
+        return (
+            sum(head(x)[0] @ W[:, 4 * h :][:, :4].T for h, head in enumerate(attention.heads)) + b
+        )
+
+    def by_hand(attention, x):
+        outs = []
+        for head in attention.heads:
+            scores = head.query(x) @ head.key(x).mT / math.sqrt(4)
+            outs.append(scores.softmax(-1) @ head.value(x))
+        return attention.projection(torch.cat(outs, -1)).double().numpy()
+
+    def kinds_last(attention, x):
+        qkv = F.linear(x, *attention.stacked()).unflatten(-1, (3, 3, 4)).permute(3, 0, 2, 1, 4)
+        joined = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
+        return attention.projection(joined)
+
     assert say("check_repair", loop).startswith("Right")
+    assert say("check_repair", sum_over_heads).startswith("Right")
+    assert say("check_repair", by_hand).startswith("Right")
     assert say("check_repair", einsum).startswith("Right")
     assert say("check_repair", lambda a, x: None).startswith("Not yet")
     assert say("check_repair", lambda a, x: a.nothing).startswith("Not yet")
@@ -56,6 +82,9 @@ def test_repair():
         "bias of the projection": lambda a, x: F.linear(
             outputs(a, x).transpose(1, 2).flatten(2), a.projection.weight
         ),
+        "kind, then head": kinds_last,
+        "calls the module": lambda a, x: a(x)[0],
+        "the output alone": lambda a, x: (loop(a, x), None),
         "shape must be": outputs,
         "Not these values": lambda a, x: x,
     }
@@ -102,7 +131,19 @@ def test_to_torch():
 
     assert say("check_to_torch", by_slices).startswith("Right")
     assert say("check_to_torch", built()).startswith("Right")
+
+    def by_parameters(attention):
+        twin = nn.MultiheadAttention(12, 3, batch_first=True)
+        stacked = map(nn.Parameter, attention.stacked())
+        twin.in_proj_weight, twin.in_proj_bias = stacked
+        twin.out_proj.weight = attention.projection.weight
+        twin.out_proj.bias = attention.projection.bias
+        return twin.eval()
+
+    assert say("check_to_torch", by_parameters).startswith("Right")
     assert say("check_to_torch", lambda a: None).startswith("Not yet")
+    assert "must be an nn.MultiheadAttention" in say("check_to_torch", lambda a: a)
+    assert "drops weights" in say("check_to_torch", built(dropout=0.5))
     assert say("check_to_torch", lambda a: a.nothing).startswith("Not yet")
 
     def head_by_head(attention, weight):
@@ -147,6 +188,24 @@ def test_without():
         columns(copy, h)
         copy.projection.bias.zero_()
 
+    def rows_and_bias(copy, h):
+        rows(copy, h)
+        copy.projection.bias[4 * h : 4 * h + 4] = 0
+
+    def one_column(copy, h):
+        copy.projection.weight[:, h] = 0
+
+    def silent_query(copy, h):
+        copy.heads[h].query.weight.zero_()
+        copy.heads[h].query.bias.zero_()
+
+    def hook(copy, h):
+        copy.heads[h].register_forward_hook(lambda _, x, out: (0 * out[0], out[1]))
+
+    assert say("check_without", changed(hook)).startswith("Right")
+    assert "Rows and bias" in say("check_without", changed(rows_and_bias))
+    assert "One column" in say("check_without", changed(one_column))
+    assert "its average" in say("check_without", changed(silent_query))
     assert say("check_without", changed(value_and_bias)).startswith("Right")
     assert say("check_without", changed(columns)).startswith("Right")
     assert say("check_without", lambda a, h: None).startswith("Not yet")

@@ -73,13 +73,13 @@ def check_tokens(
                 f"{vocab_size - 1}, got {low if low < 0 else high}"
             )
 
-# %% ../chapters/08_encoder.ipynb #c08-038
+# %% ../chapters/08_encoder.ipynb #c08-037a
 Tokens = Int[Tensor, "batch time"]
 Mask = Bool[Tensor, "batch time"]
 Encodings = Float[Tensor, "batch time channels"]
 Maps = list[Float[Tensor, "batch heads time time"]]
 
-
+# %% ../chapters/08_encoder.ipynb #c08-038
 class Encoder(nn.Module):
     """Word and position tables, added, and blocks that see both ways.
 

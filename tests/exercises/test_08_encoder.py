@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,9 @@ CHAPTER = "08_encoder"
         ((8, 20, 48), 5, (8, 3, 20, 20)),
         [[8, 20, 48], 5, [8, 3, 20, 20]],
         (torch.Size([8, 20, 48]), 5, torch.Size([8, 3, 20, 20])),
+        (torch.tensor([8, 20, 48]), torch.tensor(5), torch.tensor([8, 3, 20, 20])),
+        ((np.int64(8), 20.0, 48), np.int64(5), (8, 3, 20, 20)),
+        "((8, 20, 48), 5, (8, 3, 20, 20))",
     ],
 )
 def test_shapes_right(answer):
@@ -29,6 +33,8 @@ def test_shapes_right(answer):
         (((8, 40, 48), 5, (8, 3, 40, 40)), "block_size"),
         (((8, 20, 500), 5, (8, 3, 20, 20)), "encodings are wrong"),
         (((8, 20, 48), 3, (8, 5, 20, 20)), "number of maps"),
+        (((8, 20, 16), 5, (8, 3, 20, 20)), "encodings are wrong"),
+        (((8, 20, 48), 15, (8, 20, 20)), "number of maps"),
         (((8, 20, 48), 5, (8, 20, 20)), "heads"),
         (((8, 20, 48), 5, (8, 3, 20, 16)), "shape of a map"),
         ("no idea", "encodings"),
@@ -50,6 +56,8 @@ def parameters(
         parameters,
         lambda V, T, C, N: C * (V + T + N * (12 * C + 13)),
         lambda V, T, C, N: float(C * (V + T) + sum(12 * C**2 + 13 * C for _ in range(N))),
+        lambda *a: torch.tensor(parameters(*a)),
+        lambda *a: np.int64(parameters(*a)),
     ],
 )
 def test_parameters_right(answer):
@@ -74,7 +82,13 @@ def not_written(*_):
             lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C),
             "biases of the linear maps",
         ),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 11 * C), "two norms"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 10 * C), "4C biases"),
+        (lambda *a: parameters(*a, block=lambda C: 11 * C * C + 12 * C), "projection"),
+        (lambda *a: parameters(*a, block=lambda C: 8 * C * C + 9 * C), "attention is missing"),
+        (lambda *a: parameters(*a, block=lambda C: 4 * C * C + 8 * C), "feed-forward part"),
         (lambda *a: parameters(*a, last=2), "no norm after the last"),
+        (lambda *a: "many", "Not yet"),
         (lambda *a: parameters(*a, layers=1), "one block only"),
         (lambda *a: 7, "one by one"),
     ],
@@ -93,8 +107,29 @@ def waves(T, C, power=lambda i, C: 10_000 ** (-2 * i / C), first=0, swap=False):
     return table
 
 
+def by_einsum(T, C):
+    speed = torch.exp(-math.log(10_000) * torch.arange(0, C, 2) / C).double()
+    angle = torch.einsum("t,i->ti", torch.arange(T).double(), speed)
+    return torch.stack((angle.sin(), angle.cos()), 2).reshape(T, C)
+
+
+def by_columns(T, C, power=lambda c, C: (c - c % 2) / C):
+    """Column by column, in plain numbers."""
+    functions = math.sin, math.cos
+    return [[functions[c % 2](t / 10_000 ** power(c, C)) for c in range(C)] for t in range(T)]
+
+
 @pytest.mark.parametrize(
-    "answer", [waves, lambda T, C: waves(T, C).double(), lambda T, C: waves(T, C).tolist()]
+    "answer",
+    [
+        waves,
+        lambda T, C: waves(T, C).double(),
+        lambda T, C: waves(T, C).tolist(),
+        by_einsum,
+        by_columns,
+        lambda T, C: np.array(by_columns(T, C)),
+        lambda T, C: list(waves(T, C)),
+    ],
 )
 def test_waves_right(answer):
     assert verdict(CHAPTER, "check_waves", answer).startswith("Right")
@@ -115,6 +150,10 @@ def halves(T, C):
         (halves, "take turns"),
         (lambda T, C: waves(T, C, swap=True), "exchanged"),
         (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-i / C)), "exponent"),
+        (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-4 * i / C)), "exponent"),
+        (lambda T, C: by_columns(T, C, lambda c, C: 2 * c / C), "exponent"),
+        (lambda T, C: by_columns(T, C, lambda c, C: c / C), "same exponent in both"),
+        (lambda T, C: waves(T, C).T, "shape must be (9, 6)"),
         (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (2 * i / C)), "Divide"),
         (lambda T, C: waves(T, C, first=1), "counted from 0"),
         (lambda T, C: torch.zeros(T, C), "Not these waves"),
@@ -136,7 +175,28 @@ def encode(encoder, tokens, mask, places=None, seen=True, maps="real"):
     return x, kept[:-1] if maps == "dropped" else kept
 
 
-@pytest.mark.parametrize("answer", [encode, lambda encoder, tokens, mask: encoder(tokens, mask)])
+def encode_by_loop(encoder, tokens, mask):
+    words, places = encoder.token_embedding.weight, encoder.position_embedding.weight
+    rows = []
+    for row, real in zip(tokens.tolist(), mask.tolist(), strict=True):
+        seen = [max(sum(real[: t + 1]) - 1, 0) for t in range(len(row))]
+        rows.append(torch.stack([words[i] + places[n] for i, n in zip(row, seen, strict=True)]))
+    x, maps = torch.stack(rows), ()
+    for block in encoder.blocks:
+        x, weights = block(x, mask)
+        maps = (*maps, weights)
+    return [x, maps]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        encode,
+        lambda encoder, tokens, mask: encoder(tokens, mask),
+        encode_by_loop,
+        lambda *a: (encode(*a)[0].detach(), torch.stack(encode(*a)[1])),
+    ],
+)
 def test_bugs_right(answer):
     assert verdict(CHAPTER, "check_bugs", answer).startswith("Right")
 
@@ -146,6 +206,10 @@ def test_bugs_right(answer):
     [
         (lambda *_: None, "Not yet"),
         (not_written, "Not yet"),
+        (lambda *a: encode(*a)[0], "encodings and the maps"),
+        (lambda e, t, m: e(t, m, return_attention=False), "maps are not those"),
+        (lambda e, t, m: encode(e, t, m, places=m.cumsum(1)), "even without padding"),
+        (lambda e, t, m: encode(e, t, ~m), "stopped with"),
         (lambda *a: encode(*a, places=torch.arange(6).expand(2, 6)), "padding on the left"),
         (lambda *a: encode(*a, seen=False), "look at padding"),
         (lambda *a: encode(*a, maps="start"), "maps are not those"),

@@ -131,3 +131,84 @@ def test_the_marking_guide_names_what_is_there():
     labels = {label for path in CHAPTERS for label in labels_in(path)}
     assert set(re.findall(r"<(ex-[\w-]+)>", text)) <= labels
     assert "make student" in text and student.__doc__
+
+
+def test_no_week_takes_more_than_its_hours():
+    """Two meetings of 90 minutes, and three hours at home."""
+    text = (ROOT / "book" / "teaching.md").read_text("utf-8")
+    plan = text.split("## Ten weeks")[1].split("For the second meeting")[0]
+    rows = re.findall(
+        r"chapters/(\w+)\.ipynb\) \| (\d+) \| \d+ \| (\d+)", course.minutes(ROOT / "chapters")
+    )
+    minutes = {name: int(reading) + int(solving) for name, reading, solving in rows}
+    weeks = [re.findall(r"chapters/(\w+)\.ipynb", line) for line in plan.split("\n")]
+    weeks = [sum(minutes[name] for name in week) for week in weeks if week]
+    assert len(weeks) == 10 and max(weeks) <= 2 * 90 + 3 * 60, weeks
+
+
+@every_chapter
+def test_student_edition_reads_well_where_no_book_is_built(path):
+    """No fence is left that Jupyter would show as code, no key of a paper, and no open check."""
+    before = nbformat.read(path, 4)
+    exercises = list(course.exercises(before.cells))
+    made = student.for_jupyter(student.without_solutions(before))
+    text = "\n\n".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
+    assert not re.search(r"(?m)^[`:]{3,}\{|\{[\w:]+\}`", text)
+    for exercise in exercises:
+        statement = exercise["statement"].split("{cite")[0]
+        assert f"### Exercise: {exercise['title']}\n\n{statement}" in text
+    checks = [c for c in made.cells if "exercise-check" in c.metadata.get("tags", [])]
+    assert len(checks) == len(exercises)
+    assert all(c.metadata.jupyter["source_hidden"] for c in checks)
+    nbformat.validate(made)
+
+
+def test_student_edition_names_papers_as_a_reader_would():
+    cell = nbformat.v4.new_markdown_cell(
+        "By {cite:t}`hoffmann2022training`; once {cite:p}`press2017using`, {cite:p}`wong2011points`."
+    )
+    made = student.for_jupyter(nbformat.v4.new_notebook(cells=[cell]))
+    assert made.cells[0].source == (
+        "By Hoffmann et al. (2022); once (Press and Wolf, 2017), (Wong, 2011)."
+    )
+
+
+# Bold words that stress and do not name.
+STRESSED = {
+    "after how many different words", "before", "close", "copy", "differ", "exactly one", "frozen",
+    "function", "in one pass", "keep the last half", "shifted by one", "the same", "training",
+}  # fmt: skip
+
+
+def test_every_term_in_bold_is_in_the_glossary():
+    terms = "\n".join(
+        re.findall(r"(?m)^(?! |:|#)(.+)$", (ROOT / "book" / "glossary.md").read_text("utf-8"))
+    ).lower()
+    for path in CHAPTERS:
+        text = "\n".join(line for line in markdown(path).split("\n") if not line.startswith("- **"))
+        for bold in re.findall(r"\*\*([^*\n]+)\*\*", text):
+            term = bold.replace("$", "").lower()
+            if bold[-1] in ".?!:" or term in STRESSED:
+                continue
+            assert term.removesuffix("s") in terms or term.removesuffix(" model") in terms, (
+                f"{path.stem}: {bold!r} is not in book/glossary.md, nor among STRESSED here"
+            )
+
+
+def test_every_letter_of_a_formula_is_in_the_notation():
+    greek = "alpha beta gamma delta epsilon eta theta lambda mu sigma tau phi rho ell".split()
+
+    def letters(text):
+        found = set()
+        for display, inline in re.findall(r"(?s)\$\$(.+?)\$\$|\$([^$\n]+?)\$", text):
+            formula = re.sub(
+                r"\\(text|operatorname|mathrm|begin|end)\{[^}]*\}", " ", display or inline
+            )
+            found |= {name for name in re.findall(r"\\([a-zA-Z]+)", formula) if name in greek}
+            plain = re.sub(r"\\[a-zA-Z]+", " ", formula)
+            found |= set(re.findall(r"(?<![A-Za-z])([A-Za-z])(?![A-Za-z])", plain))
+        return found
+
+    listed = letters((ROOT / "book" / "notation.md").read_text("utf-8"))
+    missing = {path.stem: letters(markdown(path)) - listed for path in CHAPTERS}
+    assert not any(missing.values()), {name: left for name, left in missing.items() if left}

@@ -1,4 +1,4 @@
-"""Write the students' edition: the chapters without solutions and without outputs.
+"""Write the students' edition: the chapters without solutions and without outputs, for Jupyter and Colab.
 
 python tools/student.py FOLDER
 """
@@ -13,6 +13,12 @@ ROOT = Path(__file__).parents[1]
 START = re.compile(r"(?m)^(`{3,}|:{3,})\{solution-start\}")
 END = re.compile(r"(?ms)^(`{3,}|:{3,})\{solution-end\}.*?^\1[ \t]*$")
 WHOLE = re.compile(r"(?ms)^(`{3,}|:{3,})\{solution\}.*?^\1[ \t]*$")
+EXERCISE = re.compile(
+    r"(?ms)^(`{3,}|:{3,})\{exercise\}[ \t]*([^\n]*)\n(?::\w+:[^\n]*\n)*\n*(.*?)\n^\1[ \t]*$"
+)
+CITE = re.compile(r"\{cite:([pt])\}`([^`]+)`")
+ENTRY = re.compile(r"(?ms)^@\w+\{(\S+?),$(.*?)^\}")
+FIELD = re.compile(r"(?m)^  (author|year) = \{(.*)\},?$")
 
 
 def without_solutions(notebook):
@@ -45,10 +51,46 @@ def without_solutions(notebook):
     return notebook
 
 
+def papers():
+    """What to call each entry of the bibliography: {key: (authors, year)}."""
+    found = {}
+    for key, entry in ENTRY.findall((ROOT / "book" / "references.bib").read_text("utf-8")):
+        fields = dict(FIELD.findall(entry))
+        authors = re.sub(r"\{\\\W?\{?(\w)\}?\}", r"\1", fields["author"]).split(" and ")
+        names = [author.split(",")[0] for author in authors]
+        more = len(names) > 2 or "others" in names
+        found[key] = f"{names[0]} et al." if more else " and ".join(names), fields["year"]
+    return found
+
+
+def for_jupyter(notebook):
+    """The notebook as a page of Jupyter or Colab shows it best.
+
+    There a fence would show an exercise as code and a citation as its key, so these become text.
+    The checks are folded, since they give answers away.
+    """
+    known = papers()
+
+    def cited(match):
+        named = [known[key.strip()] for key in match[2].split(",")]
+        if match[1] == "p":
+            return "(" + "; ".join(f"{who}, {year}" for who, year in named) + ")"
+        return ", ".join(f"{who} ({year})" for who, year in named)
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = CITE.sub(cited, EXERCISE.sub(r"### Exercise: \2\n\n\3", cell.source))
+        elif "exercise-check" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+            cell.metadata["cellView"] = "form"  # Colab's word for it
+    return notebook
+
+
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for chapter in sorted((ROOT / "chapters").glob("*.ipynb")):
-        nbformat.write(without_solutions(nbformat.read(chapter, 4)), folder / chapter.name)
+        notebook = for_jupyter(without_solutions(nbformat.read(chapter, 4)))
+        nbformat.write(notebook, folder / chapter.name)
     print(f"{len(list(folder.glob('*.ipynb')))} chapters without solutions in {folder}")
 
 

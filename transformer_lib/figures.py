@@ -235,7 +235,7 @@ class AttentionView:
         T = len(tokens)
         self.tokens = [str(token) for token in tokens]
         self.maps = [torch.as_tensor(layer).detach() for layer in maps]
-        if not maps or any(m.shape[1:] != (T, T) for m in self.maps):
+        if not self.maps or any(m.shape[1:] != (T, T) for m in self.maps):
             raise ValueError(
                 f"maps must be one (H, {T}, {T}) a layer, one row a token, "
                 f"got {[tuple(m.shape) for m in self.maps]}"

@@ -267,7 +267,10 @@ def overlap(
     in train, and "runs", runs of `words` words in test that occur in train.
     Case and white space are ignored.
     """
+    one = isinstance(train, str) or isinstance(test, str)
     train, test = list(train), list(test)
+    if one or not all(isinstance(text, str) for text in train + test):
+        raise ValueError("train and test must be lists of texts")
     if not test:
         raise ValueError("test must hold at least one text")
     if words < 1:
@@ -287,10 +290,12 @@ def which_library(
     """The book's classification task: which library is it about?
 
     Sentences of the packages' docstrings, labelled by package, split by
-    class or function.
+    class or function. Raises ValueError for a package without any.
     """
     found = sentences(python_documentation())
     found = [passage for passage in found if passage.label in packages]
+    if missing := set(packages) - {passage.label for passage in found}:
+        raise ValueError(f"packages: no sentence of {sorted(missing)}")
     return split_by_source(found, validation=0.1, test=0.15, seed=seed)
 
 # %% ../chapters/01_text.ipynb #c01-095
@@ -332,7 +337,8 @@ def read_text(path: str | Path) -> list[Passage]:
         raise FileNotFoundError(
             f"path: there is no file or folder {str(path)!r}"
         )
-    inside = (f for f in root.rglob("*") if f.suffix.lower() in (".txt", ".md"))
+    kinds = (".txt", ".md")
+    inside = (f for f in root.rglob("*") if f.suffix.lower() in kinds)
     files = [root] if root.is_file() else sorted(filter(Path.is_file, inside))
     passages = [
         Passage(block.strip("\n"), file.relative_to(root.parent).as_posix())
@@ -369,6 +375,11 @@ def csv_rows(content: str, name: str) -> Iterable[Row]:
                 f"label and text, it names {reader.fieldnames}"
             )
         for row in reader:
+            if None in row:
+                raise ValueError(
+                    f"path: line {reader.line_num} of {name} has more fields "
+                    "than the first; put a text with a comma in quotes"
+                )
             yield reader.line_num, row["label"], row["text"]
     except csv.Error as error:
         raise ValueError(
@@ -455,6 +466,8 @@ def fetch(
         raise ValueError(f"name must be one of {known}, got {name!r}")
     wanted, received = DOWNLOADS[name], []
     target = Path(folder or pooch.os_cache("transformer_lib"))
+    if target.is_file():
+        raise NotADirectoryError(f"folder: {str(target)!r} is a file")
     try:
         path = pooch.retrieve(
             url or wanted.url, f"sha256:{wanted.sha256}", f"{name}.txt",

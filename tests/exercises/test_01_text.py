@@ -1,5 +1,9 @@
 import random
 from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import torch
 
 from tests.exercises.checks import verdict
 
@@ -21,7 +25,14 @@ def test_majority():
     assert "percentage" in say(lambda train, test: 100 * right(train, test))
     assert "one number" in say(lambda train, test: max(train, key=train.count))
     assert "KeyError" in say(lambda train, test: {}["a"])
-    assert "0.25" in say(lambda train, test: 0.9)
+    assert "0.25, not 0.9" in say(lambda train, test: 0.9)
+    assert "xyy" in say(lambda train, test: test.count(train[0]) / len(test)).replace(", ", "")
+    assert "how many are right" in say(lambda train, test: len(test) * right(train, test))
+    assert "training labels" in say(lambda train, test: len(test) * right(train, test) / len(train))
+    assert "share that is wrong" in say(lambda train, test: 1 - right(train, test))
+    assert "one number" in say(lambda train, test: ("a", right(train, test)))
+    for other in (Fraction, np.float32, torch.tensor):
+        assert say(lambda train, test: other(right(train, test))).startswith("Right")  # noqa: B023
 
 
 def test_twins():
@@ -35,6 +46,10 @@ def test_twins():
     assert "already known" in say(0.64)
     assert "both in the test" in say(1)
     assert "199" in say(0.7)
+    assert "percentage" in say(80.4)
+    assert "one number" in say((0.8,)) and "one number" in say("four in five")
+    for other in (Fraction(160, 199), np.float64(0.804), torch.tensor(0.804)):
+        assert say(other).startswith("Right")
 
 
 def test_seen_unseen():
@@ -66,6 +81,18 @@ def test_seen_unseen():
     assert "divides by 0" in say(unguarded)
     assert "TypeError" in say(lambda a: 1)
     assert "Expected" in say(lambda *a: (0.1, 0.2))
+    assert "both are 0" in say(lambda *a: [share or None for share in right(*a)])
+    assert "as a pair" in say(lambda *a: dict(zip(("seen", "new"), right(*a), strict=True)))
+    assert "as a pair" in say(lambda *a: 0.5)
+    assert "percentages" in say(lambda *a: [s if s is None else 100 * s for s in right(*a)])
+    assert "counts" in say(lambda *a: (2, 1))
+
+    def by_mask(train, test, correct):
+        inside = torch.tensor([norm(t) in set(map(norm, train)) for t in test])
+        hits = torch.tensor(correct).float()
+        return tuple(hits[side].mean() if side.any() else None for side in (inside, ~inside))
+
+    assert say(by_mask).startswith("Right")
 
 
 def test_divide():
@@ -95,3 +122,19 @@ def test_divide():
     assert "lost" in say(lambda *a: (right(*a)[0][1:], right(*a)[1]))
     assert "about 10" in say(lambda p, share, seed: right(p, 0.8, seed))
     assert "IndexError" in say(lambda *a: [][0])
+
+    def by_hash(passages, share, seed):
+        def in_test(passage):
+            return hash((seed, passage.source)) % 100 < 100 * share
+
+        return [p for p in passages if not in_test(p)], [p for p in passages if in_test(p)]
+
+    assert "changes with each start" in say(by_hash)
+
+    def by_name(passages, share, seed):
+        coin = {p.source: random.Random(f"{seed}/{p.source}").random() for p in passages}
+        return tuple(p for p in passages if coin[p.source] >= share), tuple(
+            p for p in passages if coin[p.source] < share
+        )
+
+    assert say(by_name).startswith("Right")

@@ -1,6 +1,9 @@
 import math
 import re
 
+import numpy as np
+import torch
+
 from tests.exercises.checks import verdict
 from transformer_lib.tokens import END
 
@@ -17,7 +20,9 @@ def test_count():
     assert "spaces too" in say((6, 2))
     assert "exchanged" in say((12, 22))
     assert "bytes" in say((21, 13))
-    assert "pair" in say(22)
+    assert "pair" in say(22) and "pair" in say("two") and "pair" in say((22, 12, 0))
+    assert say(np.array([22, 12])).startswith("Right")
+    assert say(torch.tensor([22, 12])).startswith("Right")
 
 
 def test_per_word():
@@ -31,6 +36,13 @@ def test_per_word():
     assert "exponential" in say(lambda p, t, w: math.log(p) * t / w)
     assert "logarithm" in say(lambda p, t, w: math.exp(p * t / w))
     assert "31.6" in say(lambda p, t, w: 7.0)
+    assert say(lambda p, t, w: round(p ** (t / w), 1)).startswith("Right")
+    assert say(lambda p, t, w: torch.tensor(p).log().mul(t / w).exp()).startswith("Right")
+    assert "divided the perplexity" in say(lambda p, t, w: p * w / t)
+    assert "do not round" in say(lambda p, t, w: p ** (t // w))
+    assert "sign" in say(lambda p, t, w: math.exp(-math.log(p) * t / w))
+    assert "whole text" in say(lambda p, t, w: math.log(p) * t)
+    assert "one number" in say(lambda p, t, w: (p ** (t / w),))
     assert "NameError" in say(lambda p, t, w: nothing)  # noqa: F821
 
 
@@ -100,3 +112,7 @@ def test_row():
     assert "forged" in say(forged)
     assert "followed by END" in say(lambda *a: [*right(*a)][::-1])
     assert "TypeError" in say(lambda texts: 0)
+    assert say(lambda *a: torch.tensor(right(*a))).startswith("Right")
+    assert say(lambda *a: np.array(right(*a))).startswith("Right")
+    assert "for each text" in say(lambda texts, t: [[*t.encode(x).ids, END] for x in texts])
+    assert "three END" in say(lambda texts, t: [*t.encode(" ".join(texts)).ids, END])

@@ -1,3 +1,6 @@
+import random
+
+import numpy as np
 import torch
 
 from tests.exercises.checks import verdict
@@ -15,6 +18,10 @@ def test_steps():
     assert "from 0" in say((31, 8, 4, 8))
     assert "first two are right" in say((31, 8, 3, 6))
     assert "1000 =" in say((30, 8, 3, 7))
+    assert say(np.array([31, 8, 3, 7])).startswith("Right")
+    assert say(torch.tensor([31, 8, 3, 7])).startswith("Right")
+    assert "four numbers" in say(31) and "four numbers" in say((31, 8))
+    assert "four numbers" in say("31 8 3 7")
 
 
 def test_cut():
@@ -33,6 +40,35 @@ def test_cut():
     assert "(3, 6)" in say(lambda row, starts, T: right(row, starts, T + 1))
     assert "begin at the starts" in say(lambda row, starts, T: right(row, starts + 1, T))
     assert "starts[b] + 1" in say(lambda *a: right(*a, shift=4))
+    assert "two tensors" in say(lambda row, starts, T: right(row, starts, T + 1)[0])
+
+    def loop(tokens, starts, T):
+        windows = torch.stack([tokens[s : s + T + 1] for s in starts.tolist()])
+        return windows[:, :-1], windows[:, 1:]
+
+    def loop_over_places(tokens, starts, T):
+        inputs = torch.empty(len(starts), T, dtype=torch.long)
+        targets, i = inputs.clone(), 0
+        while i < len(starts):
+            inputs[i] = tokens[starts[i] : starts[i] + T]
+            targets[i] = tokens[starts[i] + 1 : starts[i] + T + 1]
+            i += 1
+        return inputs, targets
+
+    assert "still loops" in say(loop) and "still loops" in say(loop_over_places)
+
+    def in_numpy(tokens, starts, T):
+        places = starts.numpy()[:, None] + np.arange(T)
+        return tokens.numpy()[places], tokens.numpy()[places + 1]
+
+    def once_a_shift(tokens, starts, T):
+        return [tokens[starts[:, None] + torch.arange(s, T + s)] for s in (0, 1)]
+
+    def strided(tokens, starts, T):
+        every = tokens.as_strided((len(tokens) - T, T + 1), (1, 1))[starts]
+        return torch.stack([every[:, :-1], every[:, 1:]])
+
+    assert all(say(each).startswith("Right") for each in (in_numpy, once_a_shift, strided))
     assert "IndexError" in say(lambda *a: [][0])
 
 
@@ -58,7 +94,7 @@ def test_loader():
 
     assert say(right).startswith("Right")
     assert say(lambda *a: None).startswith("Not yet")
-    assert "twice in an epoch" in say(stub)
+    assert "twice in epoch 0" in say(stub)
     assert "global generator" in say(touching)
     assert "nothing is seeded" in say(lambda step, count, B, seed: torch.randperm(count)[:B])
     assert "same order" in say(lambda *a: right(*a, epochs=False))
@@ -70,6 +106,38 @@ def test_loader():
 
     assert "mixes them up" in say(added)
     assert "B items" in say(lambda *a: right(*a)[:-1])
+
+    def last_batch_too(step, count, B, seed):
+        return right(step, count, B, seed) if step % 7 < 6 else torch.arange(2)
+
+    def epoch_by_items(step, count, B, seed):
+        g = torch.Generator().manual_seed(99 * seed + step * B // count)
+        return torch.randperm(count, generator=g).split(B)[step % (count // B)]
+
+    assert "B items" in say(last_batch_too)
+    assert "twice in epoch 1" in say(epoch_by_items)
+
+    def listed(step, count, B, seed):
+        epoch, part = divmod(step, count // B)
+        return random.Random(f"{seed}-{epoch}").sample(range(count), count)[part * B :][:B]
+
+    def in_numpy(step, count, B, seed):
+        epoch, part = divmod(step, count // B)
+        order = np.random.default_rng((seed, epoch)).permutation(count)
+        return order[part * B : (part + 1) * B]
+
+    assert say(listed).startswith("Right") and say(in_numpy).startswith("Right")
+
+    def seeds_random(step, *sizes):
+        random.seed(step)
+        return listed(step, *sizes)
+
+    def seeds_numpy(step, *sizes):
+        np.random.seed(step)
+        return in_numpy(step, *sizes)
+
+    assert "one of your own" in say(seeds_random)
+    assert "one of your own" in say(seeds_numpy)
     assert "TypeError" in say(lambda step: 0)
 
 
@@ -91,3 +159,10 @@ def test_buckets():
     assert "13 are enough" in say(lambda lengths, B: right(lengths, 1))
     assert "alike" in say(lambda lengths, B: list(torch.arange(len(lengths)).split(B)))
     assert "TypeError" in say(lambda lengths: 0)
+    assert "one tensor" in say(lambda lengths, B: lengths.argsort())
+    assert "one tensor" in say(lambda lengths, B: [])
+    assert say(lambda lengths, B: lengths.argsort().tensor_split(13)).startswith("Right")
+    assert say(
+        lambda lengths, B: [part.tolist() for part in lengths.argsort().split(B)]
+    ).startswith("Right")
+    assert say(lambda lengths, B: np.array_split(np.argsort(lengths), 13)).startswith("Right")

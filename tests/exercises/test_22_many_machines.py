@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from tests.exercises.checks import verdict
@@ -32,6 +33,12 @@ def test_combine():
     assert "changed the gradients" in judge("combine", in_place)
     assert "(6 a + 2 b) / 8" in judge("combine", lambda g, c: g[0])
     assert "stopped" in judge("combine", lambda g: g)
+    assert "stopped" in judge("combine", lambda g, c: "sum")
+    assert "(3, 5)" in judge("combine", lambda g, c: [n * x / 8 for x, n in zip(g, c, strict=True)])
+    assert "(3,)" in judge("combine", lambda g, c: torch.stack(g).sum(1))
+    assert judge("combine", lambda g, c: right(g, c).double()).startswith("Right")
+    assert judge("combine", lambda g, c: np.average(torch.stack(g), 0, c)).startswith("Right")
+    assert judge("combine", lambda g, c: right(g, c).tolist()).startswith("Right")
 
 
 def test_ring():
@@ -47,6 +54,13 @@ def test_ring():
     assert "bytes_each" in judge("ring", lambda p, n, b=4: right(p, n))
     assert "7,200" in judge("ring", lambda p, n, b=4: 5)
     assert "stopped" in judge("ring", lambda p: p)
+    assert "stopped" in judge("ring", lambda p, n, b=4: "x")
+    assert "collector sends;" in judge("ring", lambda p, n, b=4: p * b * (n - 1))
+    assert "one round" in judge("ring", lambda p, n, b=4: p * b / n)
+    almost = judge("ring", lambda p, n, b=4: right(p, n, b) if n < 8 else 0)
+    assert "868,000,000 bytes each, not 0" in almost
+    assert judge("ring", lambda p, n, b=4: 2 * (n - 1) * (p // n) * b).startswith("Right")
+    assert judge("ring", lambda *sizes: torch.tensor(right(*sizes))).startswith("Right")
 
 
 def test_fits():
@@ -62,6 +76,18 @@ def test_fits():
     assert "One too many" in judge("fits", lambda p, m: p * 32 // m + 1)
     assert "13 billion" in judge("fits", lambda p, m: 99)
     assert "stopped" in judge("fits", lambda p: p)
+    assert "nearest" in judge("fits", lambda p, m: round(p * 32 / m))
+    assert "whole" in judge("fits", lambda p, m: p * 32 / m)
+    assert "need 1, not 5" in judge("fits", lambda p, m: 5)
+    assert judge("fits", lambda p, m: np.ceil(p * 16 / (m / 2))).startswith("Right")
+
+    def counted(parameters, memory):
+        machines = 1
+        while 16 * parameters / machines > memory / 2:
+            machines += 1
+        return machines
+
+    assert judge("fits", counted).startswith("Right")
 
 
 def test_bug():
@@ -85,3 +111,17 @@ def test_bug():
     assert "one gradient for each" in judge("bug", lambda g: [sum(g) / len(g)])
     assert "not the mean" in judge("bug", lambda g: [x.clone() for x in g])
     assert "stopped" in judge("bug", lambda: 1)
+    assert "stopped" in judge("bug", lambda g: "mean")
+    assert "share one tensor" in judge(
+        "bug", lambda g: [sum(g) / len(g)] + [sum(g) / len(g)] * (len(g) - 1)
+    )
+    assert "share one tensor" in judge("bug", lambda g: torch.stack(g).mean(0).expand(4, 6))
+
+    def into_the_given(gradients):
+        mean = torch.stack(gradients).mean(0)
+        return [gradient.copy_(mean) for gradient in gradients]
+
+    assert "handed in" in judge("bug", into_the_given)
+    assert judge("bug", lambda g: torch.stack(g).mean(0).repeat(4, 1)).startswith("Right")
+    assert judge("bug", lambda g: [np.mean(g, 0) for _ in g]).startswith("Right")
+    assert judge("bug", lambda g: [sum(x.double() for x in g) / 4 for _ in g]).startswith("Right")

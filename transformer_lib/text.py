@@ -406,6 +406,11 @@ def read_labelled(path: str | Path) -> list[Passage]:
             raise ValueError(
                 f"path: line {number} of {file.name} must {wanted} a text"
             )
+        if not table and (label, text.strip()) == ("label", "text"):
+            raise ValueError(
+                f"path: line {number} of {file.name} is a header; "
+                "only a CSV file has one"
+            )
         source = f"{file.name}:{number}"
         passages.append(Passage(text.strip(), source, label.strip()))
     if not passages:

@@ -234,6 +234,8 @@ def update(
                 optimizer.step()
                 optimizer.zero_grad()
         losses.append(loss.detach())
+    if hasattr(norm, "full_tensor"):  # under FSDP each process has a part
+        norm = norm.full_tensor()
     return torch.stack(losses).mean() + 0 * norm
 
 # %% ../chapters/10_training.ipynb #c10-074

@@ -15,7 +15,15 @@ from safetensors.torch import load_file, save_file
 
 from transformer_lib import Classifier, Decoder, Encoder, EncoderClassifier
 from transformer_lib.batches import Windows
-from transformer_lib.saving import Checkpoints, load_model, read_checkpoint, save_model, write_whole
+from transformer_lib.saving import (
+    Checkpoints,
+    check_room,
+    load_model,
+    read_checkpoint,
+    save_model,
+    write_checkpoint,
+    write_whole,
+)
 from transformer_lib.tokens import train_tokenizer
 from transformer_lib.training import language_loss, make_accelerator, train
 
@@ -48,6 +56,13 @@ def test_saving_refuses():
         save_model("x", torch.nn.Linear(1, 1), TOKENIZER)
     with pytest.raises(ValueError, match="labels must name the 2 classes"):
         save_model("x", a_classifier(), TOKENIZER, ["one"])
+    with pytest.raises(ValueError, match="tokenizer has .* tokens, the model only 5"):
+        save_model("x", Decoder(5, 8, **SIZES), TOKENIZER)
+    failed = a_decoder()
+    torch.nn.init.constant_(failed.projection.bias, torch.inf)
+    with pytest.raises(ValueError, match="infinity or NaN, in projection.bias"):
+        save_model("x", failed, TOKENIZER)
+    assert not os.path.exists("x")
 
 
 def damage(folder, name, how):
@@ -68,6 +83,15 @@ def damage(folder, name, how):
         tensors = load_file(path)
         tensors.pop("projection.bias")
         save_file(tensors, path)
+    elif how == "flipped":
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    elif how == "nan":  # from another program, which leaves no checksum
+        tensors = load_file(path)
+        tensors["projection.bias"][0] = torch.nan
+        save_file(tensors, path)
+    elif how == "other text":
+        train_tokenizer(["so many more words than that one had"], "bpe", 300).save(str(path))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +107,9 @@ def damage(folder, name, how):
         ("config.json", "other sizes", ValueError, "size mismatch"),
         ("config.json", "other model", ValueError, "unknown model"),
         ("model.safetensors", "missing tensor", ValueError, "projection.bias"),
+        ("model.safetensors", "flipped", ValueError, "changed after it was written"),
+        ("model.safetensors", "nan", ValueError, "infinity or NaN, in projection.bias"),
+        ("tokenizer.json", "other text", ValueError, "tokens, the model only"),
     ],
 )
 def test_loading_refuses(tmp_path, name, how, error, message):
@@ -90,15 +117,53 @@ def test_loading_refuses(tmp_path, name, how, error, message):
     damage(tmp_path / "m", name, how)
     with pytest.raises(error, match=message) as caught:
         load_model(tmp_path / "m")
-    assert "folder" in str(caught.value)
+    assert "folder" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def run(folder, steps=30, every=4, **options):
+@pytest.mark.parametrize("labels", [None, ["a"], ["a", "b", "c"], "ab"])
+def test_labels_that_do_not_fit_are_refused_when_loaded(tmp_path, labels):
+    save_model(tmp_path, a_classifier(), TOKENIZER, ["a", "b"])
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"labels": labels}))
+    with pytest.raises(ValueError, match="labels must name the 2 classes|parameter 'labels'"):
+        load_model(tmp_path)
+
+
+def test_a_model_of_another_program_is_loaded(tmp_path):
+    model = a_decoder()
+    save_model(tmp_path, model, TOKENIZER)
+    save_file(dict(model.state_dict()), tmp_path / "model.safetensors")  # no note
+    assert torch.equal(load_model(tmp_path).model.projection.weight, model.projection.weight)
+
+
+def test_no_flipped_bit_changes_what_is_read(tmp_path):
+    """In the numbers, the names, the shapes and the note: refused, or without effect."""
+    path = tmp_path / "step-000000040.safetensors"
+    tensors = {"losses": torch.arange(3.0), "model.a": torch.eye(2)}
+    note = {"step": 40, "run": {"seed": 0, "learning_rate": 0.01}, "seconds": 1.5}
+    write_checkpoint(path, tensors, note)
+    good, refused = path.read_bytes(), 0
+    for bit in range(8 * len(good)):
+        spoiled = bytearray(good)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(spoiled)
+        try:
+            found, said = read_checkpoint(path)
+        except ValueError:
+            refused += 1
+            continue
+        if said:  # {} is refused by check_run: it was not written by a run
+            assert said == note and found.keys() == tensors.keys()
+            assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    assert refused > 7 * len(good)
+
+
+def run(folder, steps=30, every=4, keep=2, settings=None, **options):
     """A short run with dropout and checkpoints."""
     torch.manual_seed(1)
     model = Decoder(50, 16, **SIZES, dropout=0.1)
     tokens = torch.randint(0, 50, (2000,), generator=torch.Generator().manual_seed(0))
-    with Checkpoints(folder, every=every) as checkpoints:
+    with Checkpoints(folder, every=every, keep=keep, settings=settings) as checkpoints:
         history = train(
             model,
             Windows(tokens, 16, 8),
@@ -122,13 +187,17 @@ def assert_same(one, other):
         assert torch.equal(tensor, other[0].state_dict()[name]), name
 
 
-SCRIPT = "import sys; from tests.test_saving import run; print('go', flush=True); run(sys.argv[1])"
+SCRIPT = """
+import sys; from tests.test_saving import run; print('go', flush=True)
+run(sys.argv[1], steps=int(sys.argv[2]), every=int(sys.argv[3]))
+"""
 
 
-def start(folder):
+def start(folder, steps, every):
+    """A run in a process of its own; it says "go" when it begins."""
     root = os.path.dirname(os.path.dirname(__file__))
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder)],
+        [sys.executable, "-c", SCRIPT, str(folder), str(steps), str(every)],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,29 +206,48 @@ def start(folder):
     )
 
 
-def test_killed_at_random_ends_with_the_same_weights(tmp_path, undisturbed):
-    """SIGKILL at random moments; `KILLS=20` in the environment makes it twenty."""
-    chance = random.Random(0)
-    for _ in range(int(os.environ.get("KILLS", "2"))):
-        process = start(tmp_path)
+def names(folder):
+    """The files of a folder, half-written ones included."""
+    return set(os.listdir(folder)) if folder.exists() else set()
+
+
+def test_killed_at_random_ends_with_the_same_weights(tmp_path):
+    """SIGKILL at random moments; `KILLS=20` in the environment makes it twenty.
+
+    Each run is killed after it has begun to write a checkpoint of its own, so that
+    every kill costs a run that was under way, some of them in the middle of a file.
+    """
+    chance, kills = random.Random(0), int(os.environ.get("KILLS", "2"))
+    steps, alive, half = 60 * kills, 0, 0
+    whole = run(tmp_path / "whole", steps=steps, every=2)
+    for _ in range(kills):
+        before = names(tmp_path / "killed")
+        process = start(tmp_path / "killed", steps, 2)
         process.stdout.readline()
-        time.sleep(chance.uniform(0.0, 1.5))
+        while process.poll() is None:
+            if {n for n in names(tmp_path / "killed") - before if n.startswith("step-")}:
+                break
+            time.sleep(0.001)
+        time.sleep(chance.choice((0, 0.02)) * chance.random())
+        alive += process.poll() is None
         process.kill()
         process.wait()
-    assert_same(run(tmp_path), undisturbed)
+        half += any(name.endswith(".part") for name in names(tmp_path / "killed"))
+    found = Checkpoints(tmp_path / "killed").files()
+    print(f"{alive} of {kills} kills hit a run under way, {half} a file half written")
+    assert alive > kills / 2 and 1 <= len(found) <= 3
+    assert_same(run(tmp_path / "killed", steps=steps, every=2), whole)
 
 
-def test_sigterm_saves_and_ends(tmp_path, undisturbed):
-    root = os.path.dirname(os.path.dirname(__file__))
-    script = SCRIPT.replace("run(sys.argv[1])", "run(sys.argv[1], steps=100000, every=100000)")
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=root, stdout=subprocess.PIPE, text=True
-    )
-    process.stdout.readline()
-    time.sleep(3)
+def test_sigterm_saves_and_ends(tmp_path):
+    """It ends after the step it is in, long before a checkpoint is due."""
+    process = start(tmp_path / "run", 100000, 100000)
+    while not (tmp_path / "run").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(2)  # the handler is in place just after the folder
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
-    assert len(Checkpoints(tmp_path).files()) == 1
+    assert len(Checkpoints(tmp_path / "run").files()) == 1
 
 
 def test_ctrl_c_saves_then_stops(tmp_path, undisturbed):
@@ -194,6 +282,47 @@ def test_run_with_other_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match="learning_rate was .* is 0.5"):
         run(tmp_path, steps=8, learning_rate=0.5)
     assert len(Checkpoints(tmp_path).files()) == 2
+
+
+def test_run_with_other_settings_of_its_own_is_refused(tmp_path, undisturbed):
+    """The loop knows neither the dropout nor the text; who names them has them compared."""
+    run(tmp_path, settings={"dropout": 0.1, "text": 7})
+    assert_same(run(tmp_path, settings={"dropout": 0.1, "text": 7}), undisturbed)
+    with pytest.raises(ValueError, match="settings: text was 7, is 8$"):
+        run(tmp_path, settings={"dropout": 0.1, "text": 8})
+    with pytest.raises(ValueError, match="settings: batch_size was None, is 8"):
+        run(tmp_path, settings={"batch_size": 8})
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_refused_file_of_a_later_step_pushes_out_no_good_one(tmp_path, undisturbed, keep):
+    for step in (90, 91):
+        (tmp_path / f"step-0000000{step}.safetensors").write_bytes(b"of another run, damaged")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no checkpoint in"):
+        run(tmp_path)
+    foreign = [path.rename(path.with_suffix(".away")) for path in Checkpoints(tmp_path).files()]
+    run(tmp_path)
+    (tmp_path / "step-000000030.safetensors").unlink()  # the end is done again
+    for path in foreign:
+        path.rename(path.with_suffix(".safetensors"))
+    with pytest.warns(UserWarning, match="is refused: it cannot be read"):
+        assert_same(run(tmp_path, keep=keep), undisturbed)
+    names = [path.name for path in Checkpoints(tmp_path).files()]
+    kept = ["step-000000030.safetensors", "step-000000028.safetensors"][:keep]
+    assert names == ["step-000000091.safetensors", "step-000000090.safetensors", *kept]
+
+
+def test_weights_that_are_not_finite_are_never_written(tmp_path):
+    with pytest.raises(FloatingPointError, match="after step [0-9]+ .batch [0-9]+, learning_rate"):
+        run(tmp_path, steps=1, learning_rate=1e38)
+    assert Checkpoints(tmp_path).files() == []
+
+
+def test_a_file_of_another_program_is_passed_over(tmp_path, undisturbed):
+    run(tmp_path)
+    save_file({"a": torch.ones(2)}, tmp_path / "step-000000099.safetensors")
+    with pytest.warns(UserWarning, match="99.safetensors is refused: it was not written by a run"):
+        assert_same(run(tmp_path), undisturbed)
 
 
 def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
@@ -243,10 +372,28 @@ def test_no_room_is_said_before_training(tmp_path, monkeypatch):
         run(tmp_path)
 
 
+def test_room_is_asked_for_what_is_still_to_be_written(tmp_path, monkeypatch):
+    """Two checkpoints are there, so a third is all that a resumed run adds."""
+    model = Decoder(50, 16, **SIZES, dropout=0.1)
+    size = 3 * sum(4 * p.numel() for p in model.parameters())
+    run(tmp_path, steps=8)
+    for free, enough in ((size - 1, False), (size, True)):
+        monkeypatch.setattr(
+            "transformer_lib.saving.shutil.disk_usage",
+            lambda _, free=free: type("U", (), {"free": free})(),
+        )
+        if enough:
+            check_room(tmp_path, model, 2)
+        else:
+            with pytest.raises(OSError, match=f"need about {size:,}"):
+                check_room(tmp_path, model, 2)
+
+
 def test_unwritable_folder_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError):
-        Checkpoints(tmp_path / "file")
+    for inside in ("file", "file/inside"):
+        with pytest.raises(OSError, match="folder: .* cannot be made"):
+            Checkpoints(tmp_path / inside)
     with pytest.raises(ValueError, match="every and keep must be at least 1"):
         Checkpoints(tmp_path, every=0)
 

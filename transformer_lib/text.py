@@ -367,6 +367,7 @@ def tab_rows(content: str) -> Iterable[Row]:
 # %% ../chapters/01_text.ipynb #c01-115
 def csv_rows(content: str, name: str) -> Iterable[Row]:
     """The rows of a CSV file whose header names label and text."""
+    csv.field_size_limit(2**31 - 1)  # a text may be as long as a book
     reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
     try:
         if not {"label", "text"} <= set(reader.fieldnames or ()):

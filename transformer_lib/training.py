@@ -261,7 +261,7 @@ def check_finite(
             raise FloatingPointError(
                 f"the loss became {loss} at step {step} (batch {step}, "
                 f"learning rate {rate(step):.2g}); try a lower "
-                f"learning_rate or a longer warmup"
+                f"learning_rate (or, from Python, a longer warmup)"
             )
 
 # %% ../chapters/10_training.ipynb #c10-076

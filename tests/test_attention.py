@@ -19,7 +19,14 @@ from transformer_lib.attention_head import (
     check_input,
     check_padding_mask,
 )
-from transformer_lib.multi_head_attention import MultiHeadAttention, fused_attention, split_heads
+from transformer_lib.multi_head_attention import (
+    MultiHeadAttention,
+    fused_attention,
+    loop_over_heads,
+    size_per_head,
+    split_heads,
+    stack_heads,
+)
 
 exact = settings(max_examples=30, deadline=None)
 DTYPES = [torch.float64, torch.float32]
@@ -366,6 +373,15 @@ def test_heads_are_joined_in_their_order():
     assert fused_attention(q, k, v)[0, 0].tolist() == [1.0] * 4 + [2.0] * 4
 
 
+@pytest.mark.parametrize("autocast", [True, False])
+def test_bfloat16_attention_is_that_of_float32_rounded_once(autocast):
+    q, k, v = torch.randn(3, 2, 4, 33, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    wide = fused_attention(q.float(), k.float(), v.float(), causal=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        short = fused_attention(q, k, v, causal=True)
+    assert torch.equal(short, wide.bfloat16())
+
+
 class Remembered:
     """The least a cache has to do."""
 
@@ -577,3 +593,29 @@ def test_options_are_given_by_name():
         AttentionHead(6, 2, True)
     with pytest.raises(TypeError):
         MultiHeadAttention(6, 2, True)
+
+
+def test_heads_one_by_one_are_the_heads_side_by_side():
+    attention, x = MultiHeadAttention(6, 3, causal=True), torch.randn(2, 5, 6)
+    outputs, maps = loop_over_heads(attention.heads, x, None)
+    for h, head in enumerate(attention.heads):
+        output, weights = head(x)
+        assert_close(outputs[..., 2 * h : 2 * h + 2], output)
+        assert_close(maps[:, h], weights)
+
+
+def test_stacked_weights_are_all_queries_then_all_keys_then_all_values():
+    attention = MultiHeadAttention(6, 3)
+    weight, bias = stack_heads(attention.heads)
+    assert weight.shape == (18, 6) and bias.shape == (18,)
+    for k, name in enumerate(("query", "key", "value")):
+        for h, head in enumerate(attention.heads):
+            rows = slice(6 * k + 2 * h, 6 * k + 2 * h + 2)
+            assert torch.equal(weight[rows], getattr(head, name).weight)
+            assert torch.equal(bias[rows], getattr(head, name).bias)
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused():
+    assert size_per_head(12, 3) == 4
+    with pytest.raises(ValueError, match="embedding_dim must be a multiple of num_heads"):
+        size_per_head(64, 3)

@@ -98,6 +98,13 @@ def test_every_token_gets_a_past_in_some_epoch():
     assert first == set(range(10))
 
 
+@pytest.mark.parametrize("length", range(21, 42))
+def test_an_epoch_leaves_out_less_than_two_windows_and_the_first_cut_may_be_at_0(length):
+    windows = Windows(torch.arange(length), 10, 1)
+    assert length - 1 - 10 * windows.per_epoch < 20
+    assert min(int(windows(step)[0].min()) for step in range(60 * windows.per_epoch)) == 0
+
+
 @pytest.mark.parametrize("sizes", [(0, 4), (4, 0), (-1, 4)])
 def test_sizes_below_one_are_refused(sizes):
     message = f"block_size and batch_size must be at least 1, got {sizes[0]} and {sizes[1]}"

@@ -294,7 +294,7 @@ def stack(layers, C=64, H=2):
         {
             "words": nn.Embedding(500, C),
             "blocks": nn.ModuleList(Block(C, H) for _ in range(layers)),
-            "top": nn.Linear(C, 500),
+            "projection": nn.Linear(C, 500),  # its size does not go with the depth
         }
     )
 
@@ -327,7 +327,7 @@ def test_initialise_uses_std_002_unless_told_otherwise():
     torch.manual_seed(0)
     model = stack(2)
     initialise(model, 2)
-    assert model["top"].weight.std().item() == pytest.approx(0.02, rel=0.03)
+    assert model["projection"].weight.std().item() == pytest.approx(0.02, rel=0.03)
     assert model["words"].weight.std().item() == pytest.approx(0.02, rel=0.03)
 
 
@@ -372,7 +372,7 @@ def test_untrained_model_gives_all_tokens_about_the_same_probability():
     x = model["words"](torch.randint(500, (8, 20)))
     for block in model["blocks"]:
         x, _ = block(x)
-    scores = model["top"](nn.functional.layer_norm(x, (64,)))
+    scores = model["projection"](nn.functional.layer_norm(x, (64,)))
     loss = nn.functional.cross_entropy(scores.flatten(0, 1), torch.randint(500, (160,)))
     assert loss.item() == pytest.approx(math.log(500), abs=0.1)
 

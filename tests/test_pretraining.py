@@ -17,7 +17,7 @@ from transformer_lib.pretraining import (
     without_sources,
 )
 from transformer_lib.text import overlap, python_documentation, which_library
-from transformer_lib.tokens import END, MASK
+from transformer_lib.tokens import MASK, SPECIAL_TOKENS
 from transformer_lib.training import classification_loss, make_accelerator, train
 
 ROW = torch.arange(4, 100).repeat(10)
@@ -49,9 +49,22 @@ def test_targets_only_where_asked_and_inputs_untouched_elsewhere():
 
 
 def test_special_tokens_are_never_asked_for():
-    tokens = torch.full((50, 50), END)
+    tokens = torch.arange(len(SPECIAL_TOKENS)).repeat(50, 20)
     inputs, targets = mask_tokens(tokens, 100, 0.9, torch.Generator().manual_seed(0))
-    assert (targets == IGNORE).all() and (inputs == END).all()
+    assert (targets == IGNORE).all() and torch.equal(inputs, tokens)
+
+
+def test_a_random_token_is_any_ordinary_one():
+    tokens = torch.full((200, 500), 4)  # the only one that a vocabulary of five can draw
+    inputs, targets = mask_tokens(tokens, 5, 0.5, torch.Generator().manual_seed(1))
+    assert set(inputs.unique().tolist()) == {MASK, 4}
+    assert abs((inputs[targets != IGNORE] == MASK).float().mean() - 0.8) < 0.01
+    masked, turned = MaskedWindows(torch.tensor([4, 5]).repeat(400), 16, 8, share=0.9), set()
+    for step in range(10):
+        inputs, targets = masked(step)
+        other = (targets != IGNORE) & (inputs != MASK) & (inputs != targets)
+        turned |= set(inputs[other].tolist())
+    assert turned == {4, 5}  # the last id of the text, too
 
 
 def test_batch_depends_on_seed_and_step_alone():
@@ -71,6 +84,16 @@ def test_holes_differ_when_a_window_comes_back_and_fill_up_to_windows():
         assert torch.equal(inputs.where(targets == IGNORE, targets), plain(step)[0])
         places.add(tuple((targets != IGNORE).flatten().tolist()))
     assert len(places) == 3
+
+
+def test_holes_follow_the_seed_and_the_share():
+    same = torch.full((800,), 9)  # every window is the same, so only the holes can differ
+    one, two = (MaskedWindows(same, 16, 8, seed=seed, share=0.5)(0) for seed in (3, 4))
+    assert not torch.equal(one[1], two[1])
+    for share in (0.2, 0.5):
+        masked = MaskedWindows(same, 16, 8, share=share)
+        asked = torch.stack([masked(step)[1] != IGNORE for step in range(60)])
+        assert abs(asked.float().mean() - share) < 0.03
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
@@ -93,6 +116,16 @@ def test_first_loss_is_near_ln_v_and_equal_to_ignoring_targets():
         model(batch[0]).flatten(0, 1), batch[1].flatten(), ignore_index=IGNORE
     )
     torch.testing.assert_close(loss, everywhere)
+
+
+def test_the_head_is_a_norm_and_a_small_map_of_the_encodings_and_blind_to_padding():
+    model = MaskedLanguageModel(small_encoder()).eval()
+    assert abs(model.projection.weight.std() - 0.02) < 0.002 and not model.projection.bias.any()
+    torch.nn.init.normal_(model.norm.weight)
+    tokens, mask = ROW[:12].view(2, 6), torch.arange(6)[None] < torch.tensor([[6], [3]])
+    x = F.layer_norm(model.encoder(tokens, mask)[0], (16,), model.norm.weight, model.norm.bias)
+    torch.testing.assert_close(model(tokens, mask), F.linear(x, model.projection.weight))
+    torch.testing.assert_close(model(tokens, mask)[1:, :3], model(tokens[1:, :3]))
 
 
 def test_a_batch_without_questions_has_loss_zero_and_no_nan():
@@ -132,6 +165,18 @@ def test_finetuning_loss_without_hiding_is_the_classification_loss():
     torch.testing.assert_close(
         finetuning_loss(model, batch, 0, 0), classification_loss(model, batch)
     )
+
+
+def test_smoothing_spreads_a_part_of_each_target_over_all_classes():
+    model = EncoderClassifier(small_encoder(), Classifier(16, 8, 3))
+    torch.nn.init.normal_(model.classifier.output.weight, std=2.0)
+    tokens, labels = torch.randint(4, 100, (5, 9)), torch.tensor([0, 1, 2, 0, 1])
+    mask = torch.ones(5, 9, dtype=torch.bool)
+    log_probs = model(tokens, mask)[0]
+    targets = 0.7 * F.one_hot(labels, 3) + 0.3 / 3
+    expected = -(targets * log_probs).sum(-1).mean()
+    found = finetuning_loss(model, (tokens, mask, labels), hidden=0, smoothing=0.3)
+    torch.testing.assert_close(found, expected)
 
 
 def test_padding_is_never_hidden():

@@ -58,6 +58,14 @@ def test_each_docstring_belongs_to_its_top_level_definition():
     assert list(units(tree)) == [("", "M."), ("A", "A."), ("A", "F."), ("", "G.")]
 
 
+def test_docstrings_in_every_branch_are_found():
+    parts = ("if 1:", "else:", "for i in a:", "else:", "while 1:", "else:", "with a:", "try:")
+    parts += ("except A:", "else:", "finally:", "match a:\n case 1:")
+    lines = [f"{part}\n  def f():\n    'D{i}.'\n" for i, part in enumerate(parts)]
+    found = units(ast.parse("".join(lines)))
+    assert sorted(found) == sorted(("", f"D{i}.") for i in range(len(parts)))
+
+
 def test_tests_and_installed_packages_are_not_read(tmp_path):
     for name in ("a.py", "test/b.py", "site-packages/c.py", "p/tests/d.py", "p/e.py", "p/f.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -192,6 +200,20 @@ def test_the_order_of_the_passages_does_not_move_the_split():
     assert {p.source for p in one.test} != {p.source for p in split_by_source(made, seed=1).test}
 
 
+def test_the_split_is_the_same_in_every_process():
+    made = [Passage(str(i), f"s{i}", "a") for i in range(30)]
+    split = split_by_source(made)
+    assert [p.source for p in split.test] == ["s14", "s21", "s23"]
+    assert [p.source for p in split.validation] == ["s2", "s3", "s27"]
+
+
+def test_every_label_is_dealt_by_itself():
+    made = [Passage(str(i), f"s{i}", "rare" if i % 10 == 0 else "common") for i in range(500)]
+    split = split_by_source(made, validation=0.1, test=0.2)
+    for part, share in (("validation", 5), ("test", 11)):  # a tenth more than asked may come
+        assert sum(p.label == "rare" for p in getattr(split, part)) == share
+
+
 def test_a_new_source_moves_few_others():
     made = [Passage(str(i), f"s{i % 100}", "a") for i in range(500)]
     more = [*made, Passage("new", "new", "a")]
@@ -226,6 +248,12 @@ def test_the_books_tasks_leak_no_source(seed):
     assert overlap([p.text for p in library.train], [p.text for p in library.test])["texts"] == 0
 
 
+def test_the_prose_stands_once_and_has_no_labels():
+    prose = python_prose()
+    every = [p for part in PARTS for p in getattr(prose, part)]
+    assert len({bare(p.text) for p in every}) == len(every) and {p.label for p in every} == {None}
+
+
 # Overlap
 
 
@@ -247,6 +275,10 @@ def test_overlap_refuses_what_it_cannot_measure():
         overlap(["a"], [])
     with pytest.raises(ValueError, match="words must be at least 1, got 0"):
         overlap(["a"], ["a"], 0)
+    with pytest.raises((TypeError, ValueError), match="train"):
+        overlap("ab", ["ab"])
+    with pytest.raises(ValueError, match="packages"):
+        which_library(("emial",))
 
 
 # A text of one's own
@@ -348,13 +380,19 @@ def test_what_csv_writes_is_what_is_read(rows, tmp_path_factory):
         ),
         ("a.csv", "label,text\ncat\n", "path: line 2 of a.csv must have a label and a text"),
         ("a.csv", 'label,text\ncat,"It sat.\n', "path: line 2 of a.csv is not CSV"),
-        ("a.csv", "label,text\ncat," + "x" * 200_000, "path: line 2 of a.csv is not CSV"),
+        ("a.csv", "label,text\ncat,a, b\n", "path: line 2 of a.csv has more fields than the first"),
+        ("a.tsv", "label\ttext\ncat\tIt sat.\n", "path: line 1 of a.tsv is a header"),
     ],
 )
 def test_labelled_files_that_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         read_labelled(tmp_path / name)
+
+
+def test_a_text_in_a_table_may_be_as_long_as_a_book(tmp_path):
+    (tmp_path / "a.csv").write_text("label,text\ncat," + "x" * 200_000)
+    assert len(read_labelled(tmp_path / "a.csv")[0].text) == 200_000
 
 
 def test_labelled_files_that_are_not_there_or_not_text(tmp_path):

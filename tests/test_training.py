@@ -15,18 +15,22 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from transformer_lib import training
-from transformer_lib.batches import Windows
+from transformer_lib.batches import Sentences, Windows
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
 from transformer_lib.encoder import Encoder
+from transformer_lib.text import Passage
+from transformer_lib.tokens import train_tokenizer
 from transformer_lib.training import (
     Objective,
+    accuracy,
     check_finite,
     classification_loss,
     cross_entropy,
     language_loss,
     make_accelerator,
     make_optimizers,
+    predict,
     schedule,
     share_of,
     train,
@@ -89,6 +93,13 @@ def test_the_rates_that_the_optimizers_get_are_the_scheduled_ones(monkeypatch):
     assert rates == [{0.01 * schedule(i, 5, 2)} for i in range(5)]
 
 
+def test_the_warm_up_is_a_twentieth_unless_told(monkeypatch):
+    asked = []
+    monkeypatch.setattr(training, "schedule", lambda *a: asked.append(a) or schedule(*a))
+    run(steps=40)
+    assert {warmup for _, _, warmup in asked} == {2}
+
+
 # ---------------------------------------------------------------- the optimisers
 
 
@@ -119,7 +130,8 @@ def test_each_parameter_has_one_group_and_only_matrices_decay(make, muon):
 
 def test_without_muon_in_torch_everything_goes_to_adamw(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon", raising=False)
-    assert len(make_optimizers(decoder(), 1e-3)) == 1
+    (adamw,) = make_optimizers(decoder(), 1e-3)
+    assert {group["betas"] for group in adamw.param_groups} == {(0.9, 0.95)}
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
@@ -180,6 +192,16 @@ def test_cuda_is_taken_when_it_is_there_and_not_when_the_launcher_forbids(monkey
 def test_accelerator_refuses_by_name(arguments, named):
     with pytest.raises(ValueError, match=named):
         make_accelerator(**arguments)
+
+
+def test_memory_is_kept_on_a_cpu_alone(monkeypatch, asked):
+    kept = []
+    monkeypatch.setattr(training, "keep_memory", lambda: kept.append(1))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    ask("mps")
+    assert kept == []
+    ask("cpu")
+    assert kept == [1]
 
 
 def test_a_second_accelerator_may_have_another_precision():
@@ -375,6 +397,38 @@ def test_no_bar_where_bars_are_switched_off(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
+def sentences(count=7):
+    letters = "a b c d e f"
+    texts = [letters[2 * (i % 6) :][: 2 * (i % 4) + 1] for i in range(count)]
+    made = [Passage(text, str(i), "xyz"[i % 3]) for i, text in enumerate(texts)]
+    return Sentences(made, train_tokenizer(["a b c d e f"], "word", 10), list("xyz"), T, 3)
+
+
+def test_classification_loss_is_the_mean_over_sentences_and_blind_to_padding():
+    model, (tokens, mask, labels) = classifier(), next(sentences().once())
+    nn.init.normal_(model.classifier.output.weight, std=3.0)
+    alone = [-model(t[None, m])[0][0, k] for t, m, k in zip(tokens, mask, labels)]
+    assert not mask.all()
+    assert_close(classification_loss(model, (tokens, mask, labels)), torch.stack(alone).mean())
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_predict_takes_the_most_probable_class_without_dropout_and_gives_the_mode_back(mode):
+    torch.manual_seed(2)
+    encoder = Encoder(V, T, embedding_dim=16, num_heads=2, num_layers=1, dropout=0.5)
+    model = EncoderClassifier(encoder, Classifier(16, 16, 3))
+    for p in (p for p in model.parameters() if p.ndim == 2):
+        nn.init.normal_(p, std=0.5)
+    batches = sentences(20)
+    best = torch.cat([model.eval()(t, m)[0].argmax(1) for t, m, _ in batches.once()]).tolist()
+    model.train(mode)
+    assert predict(model, batches).tolist() == best and len(set(best)) > 1
+    assert model.training is mode
+    right = sum(a == b for a, b in zip(best, batches.labels.tolist()))
+    assert accuracy(model, batches) == pytest.approx(right / 20)
+    assert model.training is mode
+
+
 def test_objective_gives_the_loss_of_its_model():
     model, batch = decoder(), windows()(0)
     assert Objective(model, language_loss)(batch) == language_loss(model, batch)
@@ -464,6 +518,13 @@ def test_cross_entropy_is_that_of_a_loop_at_any_batch_size(length, stride):
         assert got == pytest.approx(expected, abs=1e-5)
 
 
+def test_cross_entropy_strides_by_half_a_block_unless_told():
+    model, tokens = decoder(seed=2), row(40)
+    nn.init.normal_(model.projection.weight)
+    assert cross_entropy(model, tokens) == cross_entropy(model, tokens, stride=T // 2)
+    assert cross_entropy(model, tokens) != cross_entropy(model, tokens, stride=T)
+
+
 def test_cross_entropy_of_a_uniform_model_is_ln_v():
     model = decoder()
     nn.init.zeros_(model.projection.weight)
@@ -488,3 +549,19 @@ def test_cross_entropy_leaves_the_mode_and_ignores_dropout():
 def test_cross_entropy_refuses_by_name(arguments, named):
     with pytest.raises(ValueError, match=named):
         cross_entropy(decoder(), **({"tokens": row(20)} | arguments))
+
+
+def test_freed_memory_is_kept_on_a_cpu_and_only_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr(training, "keep_memory", lambda: asked.append(True))
+    make_accelerator("cpu", "no")
+    assert asked == [True]
+    with pytest.raises(ValueError, match="device must be one of"):
+        make_accelerator("nowhere")
+    assert asked == [True]
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(training.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(training.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
+    assert training.keep_memory() is False

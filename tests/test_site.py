@@ -43,8 +43,12 @@ LOOK = r"""() => {
     headings: all("h1, h2, h3, h4, h5, h6").map(heading => +heading.tagName[1]),
     marks: all(".exported").map(cell => cell.dataset.module),
     directives: (article.innerText.match(/#\|.*/g) || []).slice(0, 5),
-    wideCode: all(".cell_input pre, div.highlight pre").filter(pre => !pre.closest(".cell_output")
-      && pre.scrollWidth > pre.clientWidth + 1 && pre.offsetParent).map(line),
+    wideCode: all(".cell_input pre, div.highlight pre, .cell_output pre").filter(pre =>
+      pre.scrollWidth > pre.clientWidth + 1 && pre.offsetParent).map(line),
+    undrawnTables: all("p").filter(text => /^\|.*\|/s.test(text.textContent.trim())).map(line),
+    twice: all("[id]", document).map(element => element.id).filter((id, i, ids) => ids.indexOf(id) !== i),
+    title: document.title,
+    description: document.querySelector("meta[name=description]")?.content || "",
     solutions: all(".solution.dropdown").length,
     widgets: all("script[type='application/vnd.jupyter.widget-view+json']").length,
     drawnWidgets: all(".cell_output .widget-subarea > .jupyter-widgets").length,
@@ -256,6 +260,24 @@ def test_mathematics_is_drawn(visit, name):
 
 
 @every_page
+def test_tables_are_drawn(visit, name):
+    assert visit(name)["undrawnTables"] == []
+
+
+@every_page
+def test_no_id_stands_twice(visit, name):
+    assert visit(name)["twice"] == []
+
+
+def test_each_page_has_a_title_and_a_description_of_its_own(visit):
+    seen = [visit(name) for name in PAGES]
+    titles, descriptions = ([page[key] for page in seen] for key in ("title", "description"))
+    assert len(set(titles)) == len(set(descriptions)) == len(PAGES)
+    assert titles[0].count("Transformers, Built") == 1
+    assert [d for d in descriptions if not 20 < len(d) <= 202 or d[-1] not in ".?…"] == []
+
+
+@every_page
 def test_images_are_drawn_and_described(visit, name):
     images = visit(name)["images"]
     assert [i["src"] for i in images if not i["drawn"]] == [], "not loaded"
@@ -374,7 +396,65 @@ def test_search_finds_a_word(browser, server):
     listening.page.wait_for_selector("#search-results li a", timeout=10000)
     found = listening.page.locator("#search-results li a").all_inner_texts()
     assert any("ttention" in text for text in found), found
+    link = listening.page.locator("a", has_text="Seeing attention")
+    chapter = listening.page.locator("#search-results li", has=link).first
+    summary = chapter.locator("p.context").inner_text(timeout=10000)
+    assert "attention map" in summary and ".pdf" not in summary, summary
     assert listening.heard() == {"outside": [], "errors": []}
+
+
+@pytest.mark.parametrize("name", ["genindex", "search"])
+def test_pages_that_are_made_fit_a_telephone(browser, server, name):
+    listening = Listening(browser, server)
+    listening.page.set_viewport_size({"width": 390, "height": 844})
+    listening.page.goto(f"{server}{name}.html")
+    assert listening.page.evaluate(SIDEWAYS) == []
+    assert listening.page.locator("meta[name=description]").count() == 1
+    assert listening.heard() == {"outside": [], "errors": []}
+
+
+def test_references_name_the_chapters_that_cite_them(html):
+    """Each entry leads back to every chapter that has a link to it, and to no other."""
+    page = (html / "book" / "references.html").read_text(encoding="utf-8")
+    entries = dict(re.findall(r'(?s)<div class="citation" id="(.*?)">(.*?)</div>', page))
+    assert len(entries) > 30
+    cited = {name: set() for name in entries}
+    for name in CHAPTERS:
+        for link in links(html, name):
+            if "book/references.html#" in link:
+                cited[link.split("#")[1]].add(f"{name}.html")
+    for name, entry in entries.items():
+        assert set(re.findall(r'href="\.\./(chapters/[^"#]*)"', entry)) == cited[name], entry
+
+
+def test_a_button_that_copies_is_seen_when_it_has_the_focus(browser, server):
+    page = Listening(browser, server).page
+    page.goto(f"{server}{CHAPTERS[0]}.html")
+    button = page.locator("button.copybtn").first
+    page.keyboard.press("Tab")
+    button.focus()
+    assert button.evaluate("e => e.matches(':focus-visible') && getComputedStyle(e).opacity") == "1"
+
+
+def test_a_slider_changes_the_picture_and_says_its_value(browser, server, html):
+    """Without a kernel: the arrow keys move the slider of the temperature, and what it links to."""
+    page = Listening(browser, server).page
+    page.goto(f"{server}chapters/17_sampling.html")
+    slider = page.locator(".cell_output [role=slider]").first
+    slider.focus()
+
+    def seen():
+        shown = page.locator(".cell_output .widget-html-content:visible").all_inner_texts()
+        return slider.get_attribute("aria-valuetext"), "".join(shown)
+
+    page.keyboard.press("Home")
+    page.wait_for_function("document.querySelector('.widget-readout').textContent.trim() === '0'")
+    low = seen()
+    page.keyboard.press("End")
+    page.wait_for_function("document.querySelector('.widget-readout').textContent.trim() === '4'")
+    high = seen()
+    assert (low[0], high[0]) == ("0", "4")
+    assert "1.00" in low[1] and "1.00" not in high[1] and low[1] != high[1]
 
 
 def test_a_folded_solution_opens_with_the_keyboard(browser, server, html):

@@ -60,7 +60,8 @@ def probabilities(
     logits = below / max(temperature, 1e-30)
     if top_k is not None and top_k < V:
         best, index = logits.topk(top_k)
-        logits = torch.full_like(logits, float("-inf")).scatter(-1, index, best)
+        nothing = torch.full_like(logits, float("-inf"))
+        logits = nothing.scatter(-1, index, best)
     weights = logits.softmax(-1)
     if top_p is not None and top_p < 1:
         ordered, index = weights.sort(descending=True, stable=True)
@@ -104,7 +105,7 @@ class LayerCache:
         return self.weights
 
     def put(self, new: Float[Tensor, "two batch heads time head"]):
-        """Add keys and values, (2, B, H, T, D); return all keys, all values."""
+        """Add keys and values (2, B, H, T, D); return all keys, all values."""
         if self.memory is None:
             _, B, H, _, D = new.shape
             self.memory = new.new_empty(2, B, H, self.capacity, D)
@@ -161,7 +162,7 @@ def map_of(linear: nn.Linear) -> tuple[Tensor, Tensor]:
     """Bias and W, the weight transposed and copied: (W,), (C, W)."""
     return linear.bias, linear.weight.T.contiguous()
 
-
+# %% ../chapters/17_sampling.ipynb #c17-137
 def normed(x: Tensor, norm: tuple, bias: Tensor, weight: Tensor) -> Tensor:
     """A layer norm and a linear map in two calls: (B, C) -> (B, W)."""
     return torch.addmm(bias, torch.layer_norm(x, *norm), weight)

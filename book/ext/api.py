@@ -36,6 +36,12 @@ def write_sections(app, docname, source):
     source[0] = source[0].replace(MARKER, "\n".join(sections))
 
 
+def write_factories(app, what, name, obj, options, signature, returned):
+    """Write the default of a field that a function makes as `...`; its name is no Python."""
+    return (signature.replace("<factory>", "..."), returned) if signature else None
+
+
 def setup(app):
     app.connect("source-read", write_sections)
+    app.connect("autodoc-process-signature", write_factories)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

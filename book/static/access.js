@@ -8,11 +8,26 @@
     mathjax.Hub = { Queue: (...tasks) => mathjax.startup?.promise?.then(() => typeset(tasks)) };
   });
 
-  // A slider or a field is named by the label beside it.
+  // What is found is shown with the text around it: the article's, and not the buttons' above it.
+  if (typeof Search !== "undefined") {
+    Search.htmlToText = (text, anchor) => {
+      const page = new DOMParser().parseFromString(text, "text/html");
+      page.querySelectorAll(".headerlink, script, style, h1").forEach(element => element.remove());
+      const article = page.querySelector("article.bd-article") || page.body;
+      const found = anchor ? article.querySelector(anchor) : null;
+      if (found?.matches("dt")) return `${found.textContent}: ${found.nextElementSibling?.textContent || ""}`;
+      return (found || article).textContent.replace(/\\[()]/g, "").replace(/\s+/g, " ");
+    };
+  }
+
+  // A slider or a field is named by the label beside it, and a slider says the value beside it, not its place.
   const nameControls = () => {
     for (const control of document.querySelectorAll(".jupyter-widgets :is([role=slider], input, select, textarea)")) {
-      const label = control.closest(".jupyter-widgets")?.querySelector(".widget-label")?.textContent.trim();
+      const widget = control.closest(".jupyter-widgets");
+      const label = widget?.querySelector(".widget-label")?.textContent.trim();
       if (label && !control.labels?.length && !control.getAttribute("aria-label")) control.setAttribute("aria-label", label);
+      const value = widget?.querySelector(".widget-readout")?.textContent.trim();
+      if (value && control.matches("[role=slider]")) control.setAttribute("aria-valuetext", value);
     }
   };
 
@@ -26,8 +41,31 @@
     }
   };
 
+  // The button of a folded solution says which it folds.
+  const nameSolutions = () => {
+    for (const button of document.querySelectorAll(".solution > .admonition-title > .toggle-button"))
+      button.setAttribute("aria-label", `Show or hide the ${button.parentElement.textContent.trim().replace(/^S/, "s")}`);
+  };
+
+  // A figure that a narrow screen makes smaller can be opened at its own size; the style sheet shows the link there.
+  const linkFigures = () => {
+    for (const caption of document.querySelectorAll("article figure > figcaption")) {
+      const image = caption.parentElement.querySelector("img");
+      const link = document.createElement("a");
+      link.className = "full-size";
+      link.href = image?.src;
+      link.textContent = "Open the figure";
+      if (image?.naturalWidth > 400) (caption.querySelector("p") || caption).append(link);
+    }
+  };
+
+  // What unfolds may hold boxes that scroll.
+  document.addEventListener("click", () => setTimeout(reachBoxes, 300));
+
   window.addEventListener("load", () => {
     nameControls();
+    nameSolutions();
+    linkFigures();
     reachBoxes();
     const widgets = document.querySelectorAll(".cell_output");
     const watch = new MutationObserver(nameControls);

@@ -1,5 +1,7 @@
 import math
+from fractions import Fraction
 
+import numpy as np
 import torch
 
 from tests.exercises.checks import verdict
@@ -8,14 +10,20 @@ CHAPTER = "15_ngrams"
 
 
 def test_discount():
-    assert verdict(CHAPTER, "check_discount", 1 / 2).startswith("Right")
+    for right in (4 / 10, Fraction(2, 5), torch.tensor(0.4), np.float32(0.4)):
+        assert verdict(CHAPTER, "check_discount", right).startswith("Right")
     assert verdict(CHAPTER, "check_discount", None).startswith("Not yet")
     for wrong, hint in (
-        (4 / 6, "count double"),
-        (4 / 16, "numbers of pairs"),
-        (4 / 12, "not their sum"),
+        (4 / 7, "count double"),
+        (4 / 9, "3 or 5 times"),  # the share of the pairs that were seen once
+        (4 / 18, "numbers of pairs"),
+        (4 / 16, "not their sum"),
+        (3 / 11, "n1 for n2"),
+        (6 / 10, "what is left"),
         (0.9, "Count the pairs"),
         ("half", "must be a number"),
+        ("0.4", "must be a number"),
+        ([0.4, 0.4], "must be a number"),
     ):
         assert hint in verdict(CHAPTER, "check_discount", wrong), wrong
 
@@ -29,8 +37,25 @@ def test_continuation():
             left.setdefault(tokens[i], set()).add(tokens[i - 1])
         return {word: len(neighbours) for word, neighbours in left.items()}
 
+    def by_places(tokens):
+        places = range(1, len(tokens))
+        return [(w, len({tokens[i - 1] for i in places if tokens[i] == w})) for w in set(tokens)]
+
+    def around(tokens):
+        places = range(len(tokens))
+        return {w: len({tokens[i - 1] for i in places if tokens[i] == w}) for w in tokens}
+
+    def sets(tokens):
+        left = {}
+        for a, b in zip(tokens, tokens[1:], strict=False):
+            left.setdefault(b, set()).add(a)
+        return left
+
     assert verdict(CHAPTER, check, right).startswith("Right")
+    assert verdict(CHAPTER, check, by_places).startswith("Right")
     assert verdict(CHAPTER, check, lambda tokens: None).startswith("Not yet")
+    assert "no left neighbour" in verdict(CHAPTER, check, around)
+    assert "how many" in verdict(CHAPTER, check, sets)
 
     def occurrences(tokens):
         return {word: tokens[1:].count(word) for word in tokens}
@@ -53,9 +78,17 @@ def test_per_word():
     assert verdict(CHAPTER, check, lambda p, words: math.exp(-sum(p.tolist()) / words)).startswith(
         "Right"
     )
+    for right in (
+        lambda p, words: torch.exp(-p.mean()) ** (len(p) / words),
+        lambda p, words: np.exp(-p.numpy().sum() / words),
+        lambda p, words: p.exp().prod() ** (-1 / words),
+    ):
+        assert verdict(CHAPTER, check, right).startswith("Right")
     assert verdict(CHAPTER, check, lambda p, words: None).startswith("Not yet")
     for wrong, hint in (
         (lambda p, words: torch.exp(-p.mean()), "a token's"),
+        (lambda p, words: torch.exp(-p.mean()) ** (words / len(p)), "not words over tokens"),
+        (lambda p, words: torch.exp(-p.sum()), "divide"),
         (lambda p, words: torch.exp(p.sum() / words), "sign"),
         (lambda p, words: 2 ** (-p.sum() / words), "natural"),
         (lambda p, words: -p.sum() / words, "exponential"),
@@ -73,6 +106,25 @@ def test_interpolate():
         kept = torch.stack([max(c - d, c * 0) for c in row]) / row.sum()
         return kept + (1 - kept.sum()) * lower
 
+    def by_loop(row, lower, d):
+        total, followers = float(row.sum()), sum(c > 0 for c in row.tolist())
+        return [
+            max(c - d, 0) / total + d * followers / total * p
+            for c, p in zip(row.tolist(), lower.tolist(), strict=True)
+        ]
+
+    def by_numpy(row, lower, d):
+        kept = np.maximum(row.numpy() - d, 0) / row.numpy().sum()
+        return kept + (1 - kept.sum()) * lower.numpy()
+
+    def no_clamp(row, lower, d, followers=3):
+        return (row - d) / row.sum() + d * followers / row.sum() * lower
+
+    assert verdict(CHAPTER, check, by_loop).startswith("Right")
+    assert verdict(CHAPTER, check, by_numpy).startswith("Right")
+    assert "clamp at 0." in verdict(CHAPTER, check, no_clamp)
+    assert "clamp at 0," in verdict(CHAPTER, check, lambda *a: no_clamp(*a, followers=4))
+
     def faulty(row, lower, d):
         return (row - d).clamp(min=0) / row.sum() + d * lower
 
@@ -86,4 +138,5 @@ def test_interpolate():
         lambda row, lower, d: (row - d).clamp(min=0) / row.sum() + d * len(row) / row.sum() * lower,
     )
     assert "what was taken" in verdict(CHAPTER, check, lambda row, lower, d: lower)
-    assert "stopped with" in verdict(CHAPTER, check, lambda row, lower, d: 1)
+    assert "shape (4,)" in verdict(CHAPTER, check, lambda row, lower, d: 1)
+    assert "stopped with" in verdict(CHAPTER, check, lambda row, lower, d: 1 / 0)

@@ -1,8 +1,11 @@
 """The checks of the trained generator's exercises: right answers pass, wrong ones are named."""
 
+import difflib
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from tests.exercises.checks import verdict
 
@@ -28,6 +31,8 @@ def test_word_right(answer):
         (50 / 3, "not easier"),
         (25, "per token"),
         (1.5 * math.log(25), "exponential"),
+        (1.5 * math.log2(25), "bits"),
+        (math.nan, "Not this"),
         (999, "Not this"),
     ],
 )
@@ -46,8 +51,16 @@ def weighted(values, counts):
     return sum(v * n for v, n in zip(values, counts, strict=True)) / sum(counts)
 
 
-def test_batches_right():
-    assert verdict(CHAPTER, "check_batches", geometric).startswith("Right")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        geometric,
+        lambda a, n: np.exp(np.average(a, weights=n)),
+        lambda a, n: (torch.tensor(a) @ torch.tensor(n, dtype=torch.float) / sum(n)).exp(),
+    ],
+)
+def test_batches_right(answer):
+    assert verdict(CHAPTER, "check_batches", answer).startswith("Right")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +98,38 @@ def substring(text, source):
     return max((len(r) for r in runs if " ".join(r) in source), default=0)
 
 
-def test_longest_right():
-    assert verdict(CHAPTER, "check_longest", table).startswith("Right")
+def by_sets(text, source):
+    def runs(words, n):
+        return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+    n = 0
+    while runs(text.split(), n + 1) & runs(source.split(), n + 1):
+        n += 1
+    return n
+
+
+def by_difflib(text, source):
+    match = difflib.SequenceMatcher(None, text.split(), source.split(), autojunk=False)
+    return match.find_longest_match().size
+
+
+def with_gaps(text, source):
+    """The longest common subsequence, which may leave words out."""
+    a, b = text.split(), source.split()
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            best[i + 1][j + 1] = best[i][j] + 1 if x == y else max(best[i][j + 1], best[i + 1][j])
+    return best[-1][-1]
+
+
+def characters(text, source):
+    return difflib.SequenceMatcher(None, text, source, autojunk=False).find_longest_match().size
+
+
+@pytest.mark.parametrize("answer", [table, by_sets, by_difflib])
+def test_longest_right(answer):
+    assert verdict(CHAPTER, "check_longest", answer).startswith("Right")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +138,10 @@ def test_longest_right():
         (lambda *_: None, "Not yet"),
         (not_written, "Not yet"),
         (substring, "not characters"),
+        (characters, "the unit"),
+        (with_gaps, "a gap"),
+        (lambda t, s: table(t.lower(), s.lower()), "capitals"),
+        (lambda t, s: t.split()[: table(t, s)], "not the run"),
         (lambda t, s: len(set(t.split()) & set(s.split())), "It fails"),
         (lambda t, s: len(t.split()), "It fails"),
         (lambda t, s: 3 if table(t, s) == 2 else table(t, s), "2 expected"),

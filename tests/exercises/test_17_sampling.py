@@ -1,5 +1,8 @@
 """The checks of the sampling exercises: right answers pass, wrong ones are named."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +28,9 @@ def test_half_right(answer):
         (0.4, "not the probabilities"),
         (1, "greedy"),
         (0.87, "Sharper"),
+        (94.1, "from 0 to 1"),
+        (16, "odds"),
+        (1 / (1 + math.exp(-1.2)), "softmax of probabilities"),
         (0.1, "likelier"),
     ],
 )
@@ -55,10 +61,27 @@ def not_written(*_):
     raise NotImplementedError
 
 
+def bar(probs, share):
+    return share * probs.amax(-1, keepdim=True)
+
+
+def by_lists(probs, share):
+    kept = [[p if p >= share * max(row) else 0 for p in row] for row in probs.tolist()]
+    return [[p / sum(row) for p in row] for row in kept]
+
+
+def by_numpy(probs, share):
+    a = probs.numpy()
+    kept = np.where(a >= share * a.max(1, keepdims=True), a, 0)
+    return kept / kept.sum(1, keepdims=True)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         by_rows,
+        by_lists,
+        by_numpy,
         lambda p, s: (
             p.log().masked_fill(p < s * p.max(1, keepdim=True).values, float("-inf")).softmax(-1)
         ),
@@ -75,6 +98,11 @@ def test_min_p_right(answer):
         (not_written, "Not yet"),
         (lambda p, s: p * (p >= s * p.amax(-1, keepdim=True)), "sum to 1"),
         (lambda p, s: again(p * (p >= s * p.max())), "by row"),
+        (lambda p, s: again(p * (p >= s * p.amax(0))), "each column"),
+        (lambda p, s: again(p * (p >= bar(p, 1 - s))), "not 1 - share"),
+        (lambda p, s: (p * (p >= bar(p, s))) / (p * (p >= bar(p, s))).sum(), "sum of all rows"),
+        (lambda p, s: p.masked_fill(p < bar(p, s), -torch.inf).softmax(-1), "softmax of"),
+        (lambda p, s: p.masked_fill(p < bar(p, s), 0).softmax(-1), "softmax of"),
         (lambda p, s: again(p * (p >= s)), "not share itself"),
         (lambda p, s: again(p * (p < s * p.amax(-1, keepdim=True))), "kept the tail"),
         (lambda p, s: again((p >= s * p.amax(-1, keepdim=True)).float()), "proportions"),
@@ -103,7 +131,11 @@ def test_memory_right(answer):
         (RIGHT / 2, "Half"),
         (RIGHT / 4, "quarter"),
         (RIGHT * 12, "heads"),
-        (RIGHT / 12, "layer"),
+        (RIGHT / 12, "layer"),  # or one head of twelve
+        (RIGHT * 8, "bits"),
+        (RIGHT / 1024, "one position"),
+        (302, "millions"),
+        (288, "MiB"),
         (RIGHT / 8, "one row"),
         (RIGHT * 1.5, "Queries"),
         (7, "Not this"),
@@ -127,6 +159,22 @@ def by_the_library(decoder, ids, count):
     return [int(t) for t in stream(decoder, [ids], tokens=count, temperature=0)]
 
 
+def by_name(decoder, ids, count):
+    """Tokens by keyword, new ids as a tensor (1, count)."""
+    cache, new, written = Cache(decoder), torch.tensor([ids]), []
+    for _ in range(count):
+        new = decoder(tokens=new, cache=cache)[0][:, -1].argmax(-1, keepdim=True)
+        written.append(new)
+    return torch.cat(written, 1)
+
+
+def no_prefill(decoder, ids, count):
+    cache, row = Cache(decoder), list(ids)
+    for _ in range(count):
+        row.append(int(decoder(torch.tensor([row[-1:]]), cache=cache)[0].argmax()))
+    return row[len(ids) :]
+
+
 def twice(decoder, ids, count):
     cache, row = Cache(decoder), list(ids)
     decoder(torch.tensor([row]), cache=cache)
@@ -142,7 +190,7 @@ def uncached(decoder, ids, count):
     return row[len(ids) :]
 
 
-@pytest.mark.parametrize("answer", [repaired, by_the_library])
+@pytest.mark.parametrize("answer", [repaired, by_the_library, by_name])
 def test_bug_right(answer):
     assert verdict(CHAPTER, "check_bug", answer).startswith("Right")
 
@@ -154,6 +202,9 @@ def test_bug_right(answer):
         (uncached, "more than once"),
         (lambda d, ids, n: ids + repaired(d, ids, n), "without the prompt"),
         (lambda d, ids, n: [0] * n, "still differs"),
+        (no_prefill, "still differs"),
+        (lambda d, ids, n: 3, "stopped with"),
+        (lambda d, ids, n: "text", "stopped with"),
         (lambda *_: None, "Not yet"),
         (not_written, "Not yet"),
     ],

@@ -40,6 +40,11 @@ def test_tokens():
 
     assert says("check_tokens", looked_at).startswith("Right")
     assert says("check_tokens", lambda r: math.exp(nats(r))).startswith("Right")
+    assert says("check_tokens", lambda r: 2 ** (nats(r) / math.log(2))).startswith("Right")
+    assert says("check_tokens", lambda r: (-torch.xlogy(r, r)).sum(0, True).exp()).startswith(
+        "Right"
+    )
+    assert "squares" in says("check_tokens", lambda r: 1 / (r**2).sum())
     assert "0 times ln 0" in says("check_tokens", lambda r: (-(r * r.log()).sum()).exp())
     assert "in nats: which" in says("check_tokens", nats)
     assert "in bits" in says("check_tokens", lambda r: nats(r) / math.log(2))
@@ -57,6 +62,9 @@ def test_previous():
     assert says("check_previous", lambda w: float(np.diag(w.numpy(), -1).mean())).startswith(
         "Right"
     )
+    assert says("check_previous", lambda w: w.diagonal(-1).mean(0, True)).startswith("Right")
+    assert "two before" in says("check_previous", lambda w: w.diagonal(-2).mean())
+    assert "it is" in says("check_previous", lambda w: w.diagonal(-1).mean(0, True) / 3)
     assert "itself" in says("check_previous", lambda w: w.diagonal().mean())
     assert "token after" in says("check_previous", lambda w: w.diagonal(1).mean())
     assert "T - 1" in says("check_previous", lambda w: w.diagonal(-1).sum() / len(w))
@@ -82,7 +90,24 @@ def test_knock_out():
     def row(weights, j):
         return emptied(weights.T, j).T
 
+    def by_lists(weights, j):
+        rows = [[p if k != j else 0 for k, p in enumerate(row)] for row in weights.tolist()]
+        return [[p / sum(row) for p in row] for row in rows]
+
+    def divided(weights, axis=-1, keep=True):
+        return weights / weights.sum(axis, keepdim=keep)
+
     assert says("check_knock_out", by_odds).startswith("Right")
+    assert says("check_knock_out", by_lists).startswith("Right")
+    assert says("check_knock_out", lambda w, j: np.array(by_lists(w, j))).startswith("Right")
+    assert "row j" in says("check_knock_out", lambda w, j: divided(row(w, j)))
+    assert "Row j still" in says("check_knock_out", lambda w, j: divided(row(emptied(w, j), j)))
+    assert "keepdim" in says("check_knock_out", lambda w, j: divided(emptied(w, j), keep=False))
+    assert "columns sum" in says("check_knock_out", lambda w, j: divided(emptied(w, j), 0))
+    assert "softmax of weights" in says(
+        "check_knock_out",
+        lambda w, j: w.masked_fill(torch.arange(len(w)) == j, -math.inf).softmax(-1),
+    )
     assert "passed in was changed" in says("check_knock_out", in_place)
     assert "row j" in says("check_knock_out", row)
     assert "no longer sum" in says("check_knock_out", emptied)
@@ -107,7 +132,18 @@ def test_rollout():
             mixed = mixed @ layer * 0.5 + mixed * 0.5
         return mixed
 
+    def first_as_it_is(maps):
+        mixed = maps[0]
+        for layer in maps[1:]:
+            mixed = (layer + torch.eye(4)) / 2 @ mixed
+        return mixed
+
     assert says("check_rollout", product).startswith("Right")
+    assert says("check_rollout", lambda maps: product(maps).tolist()).startswith("Right")
+    assert says("check_rollout", lambda maps: product(maps).double().numpy()).startswith("Right")
+    assert "first layer too" in says("check_rollout", first_as_it_is)
+    assert "mean over" in says("check_rollout", lambda maps: torch.stack(maps).mean(0))
+    assert "Half of each position" in says("check_rollout", lambda maps: product(maps, 0) / 8)
     assert says("check_rollout", from_the_top).startswith("Right")
     assert "order is reversed: the first" in says("check_rollout", lambda maps: product(maps[::-1]))
     assert "half of each position" in says("check_rollout", lambda maps: product(maps, keep=0))

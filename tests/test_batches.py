@@ -157,6 +157,8 @@ def test_a_sentence_batch_depends_on_seed_and_step_alone():
         one(step)
     assert all(map(torch.equal, one(6), two(6)))
     assert all(map(torch.equal, one.to("cpu")(6), two(6)))
+    other = [sentences(seed=seed)(0)[0].tolist() for seed in range(5)]
+    assert len({str(tokens) for tokens in other}) > 1
 
 
 def test_labels_outside_the_list_and_empty_data_are_refused():

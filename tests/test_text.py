@@ -315,7 +315,7 @@ def test_texts_that_cannot_be_read_are_refused(tmp_path):
 
 def test_tab_separated_labels(tmp_path):
     file = tmp_path / "a.tsv"
-    file.write_bytes("\ufeffcat\tIt sat.\r\n\r\n  \r\nmat\tIt\tlay\u2028down.\x0c\r\n".encode())
+    file.write_bytes("\ufeff cat \tIt sat. \r\n\r\n  \r\nmat\tIt\tlay\u2028down.\x0c\r\n".encode())
     assert read_labelled(file) == [
         Passage("It sat.", "a.tsv:1", "cat"),
         Passage("It\tlay\u2028down.", "a.tsv:4", "mat"),

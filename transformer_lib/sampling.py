@@ -30,7 +30,8 @@ def check_sampling(
     """Raise a ValueError that names the first argument out of range."""
     if not 0 <= temperature < float("inf"):
         raise ValueError(
-            f"temperature must be 0 (greedy) or above, got {temperature}"
+            "temperature must be 0 (greedy) or a finite number above, "
+            f"got {temperature}"
         )
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k must be at least 1 or None, got {top_k}")

@@ -403,3 +403,63 @@ def test_nothing_is_unpickled(tmp_path):
     path.write_bytes(pickle.dumps({"step": 1}))
     with pytest.raises(ValueError, match="cannot be read"):
         read_checkpoint(path)
+
+
+def test_a_saved_folder_holds_three_files_and_no_part_of_one(tmp_path):
+    for _ in range(2):  # new, and written over
+        save_model(tmp_path / "m", a_decoder(), TOKENIZER)
+        names = {path.name for path in (tmp_path / "m").iterdir()}
+        assert names == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path, monkeypatch):
+    path, seen = tmp_path / "a", []
+    path.write_bytes(b"old")
+    sync = os.fsync
+    monkeypatch.setattr(
+        "transformer_lib.saving.os.fsync", lambda n: seen.append(path.read_bytes()) or sync(n)
+    )
+    monkeypatch.setattr(  # all of it is on the disk before it takes the old one's name
+        "transformer_lib.saving.os.replace",
+        lambda a, b: seen.append((a.read_bytes(), b.read_bytes())) or a.rename(b),
+    )
+    write_whole(path, b"new")
+    assert seen == [b"old", (b"new", b"old")] and path.read_bytes() == b"new"
+
+
+def test_a_failed_write_leaves_no_part(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("transformer_lib.saving.os.fsync", full)
+    with pytest.raises(OSError, match="what was there before is kept"):
+        write_whole(tmp_path / "a", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluations_and_seconds_go_on(tmp_path):
+    def stop(model):
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        seen.append(1)
+        return len(seen) / 10
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, steps=12, every=100, evaluate=stop, evaluate_every=3)
+    note = read_checkpoint(Checkpoints(tmp_path).files()[0])[1]
+    _, history = run(tmp_path, steps=12, every=100, evaluate=stop, evaluate_every=3)
+    assert history.evaluations == [(3, 0.1), (6, 0.2), (9, 0.3), (12, 0.4)]
+    assert history.seconds > note["seconds"] > 0
+
+
+def test_the_signals_are_given_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with Checkpoints(tmp_path):
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_no_checkpoint_to_keep_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="every and keep must be at least 1, got 100 and 0"):
+        Checkpoints(tmp_path, keep=0)

@@ -137,7 +137,18 @@ THINNED = {
 
 
 @pytest.mark.parametrize("by", THINNED)
-@pytest.mark.parametrize("chapter", ["01_text", "02_tokens", "03_batches"])
+@pytest.mark.parametrize(
+    "chapter",
+    [
+        "01_text",
+        "02_tokens",
+        "03_batches",
+        "12_trained_classifier",
+        "15_ngrams",
+        "17_sampling",
+        "18_seeing_attention",
+    ],
+)
 def test_the_chapters_hold_when_a_tenth_of_the_corpus_is_missing(chapter, by, monkeypatch):
     monkeypatch.setattr(text, "documentation", THINNED[by])
     run_on(chapter, THINNED[by])

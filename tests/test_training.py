@@ -551,16 +551,6 @@ def test_cross_entropy_refuses_by_name(arguments, named):
         cross_entropy(decoder(), **({"tokens": row(20)} | arguments))
 
 
-def test_freed_memory_is_kept_on_a_cpu_and_only_there(monkeypatch):
-    asked = []
-    monkeypatch.setattr(training, "keep_memory", lambda: asked.append(True))
-    make_accelerator("cpu", "no")
-    assert asked == [True]
-    with pytest.raises(ValueError, match="device must be one of"):
-        make_accelerator("nowhere")
-    assert asked == [True]
-
-
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(training.platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(training.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))

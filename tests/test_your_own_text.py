@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,11 +11,21 @@ import typer
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from transformer_lib import Decoder
+from transformer_lib import Classifier, Decoder, Encoder, EncoderClassifier, your_own_text
+from transformer_lib.batches import encode_all
 from transformer_lib.saving import save_model
-from transformer_lib.text import Passage, read_labelled, read_text
+from transformer_lib.text import Passage, Split, read_labelled, read_text
 from transformer_lib.tokens import train_tokenizer
-from transformer_lib.your_own_text import app, hold_out, lines_from, make_split, plain_errors
+from transformer_lib.training import History, cross_entropy
+from transformer_lib.your_own_text import (
+    app,
+    hold_out,
+    lines_from,
+    make_split,
+    per_class,
+    per_text,
+    plain_errors,
+)
 
 SMALL = [
     "--embedding-dim",
@@ -429,7 +440,7 @@ def test_a_label_of_the_test_alone_is_refused_before_training(files):
 def test_hold_out_keeps_sources_whole_and_takes_the_end_of_one():
     one = [Passage(str(i), "book") for i in range(20)]
     assert hold_out(one) == (one[:18], one[18:])
-    many = [Passage(str(i), f"file{i // 2}") for i in range(40)]
+    many = [Passage(str(i), f"file{i % 20}") for i in range(40)]
     kept, aside = hold_out(many)
     assert aside and not {p.source for p in kept} & {p.source for p in aside}
     with pytest.raises(ValueError, match="at least two passages"):
@@ -496,3 +507,108 @@ def test_every_option_says_what_it_does():
         for option in command_.params:
             if option.name != "help":
                 assert option.help and len(option.help.split()) > 2, (command_.name, option.name)
+
+
+def test_perplexities_are_per_token_word_and_byte():
+    torch.manual_seed(0)
+    texts = ["the cat sat .", "the café on the mat !"]
+    tokenizer = train_tokenizer(texts, "char", 40)
+    model = Decoder(40, 8, embedding_dim=8, num_heads=2, num_layers=1)
+    found, N = per_text(model, tokenizer, texts), 13 + 21 + 2 - 1  # an end after each
+    nats = cross_entropy(model, encode_all(texts, tokenizer))
+    assert found["tokens"] == N and found["nats_per_token"] == nats
+    assert found["perplexity_per_token"] == pytest.approx(math.exp(nats))
+    assert found["perplexity_per_word"] == pytest.approx(math.exp(nats * N / 10))
+    assert found["bits_per_byte"] == pytest.approx(nats * N / math.log(2) / (13 + 22))
+
+
+def test_confusion_has_a_row_for_each_true_class_and_old_rows_are_told_from_new(monkeypatch):
+    passages = [
+        Passage(text, str(i), label)
+        for i, (text, label) in enumerate([("a", "x"), ("b", "x"), ("C  d", "x"), ("e", "y")])
+    ]
+    tokenizer = train_tokenizer(["a b c d e"], "word", 10)
+    model = EncoderClassifier(
+        Encoder(10, 4, embedding_dim=4, num_heads=1, num_layers=1), Classifier(4, 4, 2)
+    )
+    said = torch.tensor([0, 1, 1, 1])  # x, y, y, y
+    monkeypatch.setattr(your_own_text, "predict", lambda *_: said)
+    found = per_class(model, tokenizer, ["x", "y"], passages, {"a", "c d"})
+    assert found["confusion"] == [[1, 2], [0, 1]] and found["accuracy"] == 0.5
+    assert found["accuracy_per_class"] == {"x": pytest.approx(1 / 3), "y": 1.0}
+    assert (found["seen"], found["accuracy_seen"], found["accuracy_unseen"]) == (2, 0.5, 0.5)
+    found = per_class(model, tokenizer, ["x", "y"], passages, {"a"})
+    assert found["accuracy_seen"] == 1.0 and found["accuracy_unseen"] == pytest.approx(1 / 3)
+
+
+def test_the_three_parts_are_kept_apart():
+    made = [Passage(str(i), "book") for i in range(100)]
+    files = {Path("train"): made, Path("test"): made[:3]}
+    split = make_split(Path("train"), None, files.get, None)
+    assert (split.train, split.validation, split.test) == (made[:81], made[81:90], made[90:])
+    split = make_split(Path("train"), Path("test"), files.get, None)
+    assert (split.train, split.validation, split.test) == (made[:90], made[90:], made[:3])
+
+
+def test_each_part_is_reported_under_its_name(monkeypatch):
+    tokenizer = train_tokenizer(["a b c"], "word", 10)
+    sizes = dict(embedding_dim=4, num_heads=1, num_layers=1)
+    writes = Decoder(10, 4, **sizes), tokenizer
+    reads = EncoderClassifier(Encoder(10, 4, **sizes), Classifier(4, 4, 2)), tokenizer, ["x"]
+    monkeypatch.setattr(your_own_text, "per_text", lambda m, t, x: {"nats_per_token": 1, "of": x})
+    history = History(losses=[2.0, 1.0])
+    said = your_own_text.report_decoder(*writes, history, 7, ["a", "b"], ["b"], ["a", "c"])
+    assert said["validation"]["of"] == ["b"] and said["test"]["of"] == ["a", "c"]
+    assert said["overlap"]["texts"] == 0.5 and said["train_loss"] == 1.0 and said["steps"] == 2
+    said = your_own_text.report_decoder(*writes, history, 7, ["a", "c"], ["b"], ["a"])
+    assert said["overlap"]["texts"] == 1.0  # of the test, not of what was learned
+    monkeypatch.setattr(
+        your_own_text, "per_class", lambda m, t, k, *more: dict(of=more, nats_per_sentence=1.0)
+    )
+    parts = [[Passage(f"The {text}", text, "x")] for text in "abc"]
+    said = your_own_text.report_classifier(*reads, history, 7, Split(*parts))
+    assert said["validation"]["of"] == (parts[1], {"the a"})
+    assert said["test"]["of"] == (parts[2], {"the a"})
+
+
+def test_generate_passes_on_what_is_asked(writer, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        your_own_text, "write_on", lambda *a, **more: asked.update(more, prompt=a[2]) or iter(())
+    )
+    line = ["--prompt", "the", "--tokens", "7", "--temperature", "0.5", "--seed", "3"]
+    command("generate", writer[0], *line, "--top-k", "2", "--top-p", "0.6")
+    assert asked == dict(prompt="the", tokens=7, temperature=0.5, top_k=2, top_p=0.6, seed=3)
+
+
+def test_classify_says_the_likeliest_and_cuts_a_long_text(reader):
+    _, said = command("classify", reader[0], "--text", "good " * 200, "--json")
+    found = json.loads(said)
+    assert found["probabilities"][found["label"]] == max(found["probabilities"].values())
+
+
+def test_ctrl_c_says_how_to_go_on(files, monkeypatch):
+    def interrupted(*_, **more):
+        raise KeyboardInterrupt("saved after step 3")
+
+    monkeypatch.setattr(your_own_text, "train", interrupted)
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "c", *SMALL]
+    code, said = command(*line, "--tokenizer", "word")
+    assert code == 130 and said.endswith("saved after step 3; --resume goes on from there\n")
+
+
+@pytest.mark.parametrize("kind, data", [("decoder", "a.txt"), ("classifier", "a.tsv")])
+def test_training_gets_the_settings_of_the_command(files, monkeypatch, kind, data):
+    asked = {}
+
+    def watched(model, batches, loss_of, **more):
+        asked.update(more, model=model, batches=batches)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(your_own_text, "train", watched)
+    line = ["--train", files / data, "--out", files / f"s-{kind}", "--tokenizer", "word", *SMALL]
+    line += ["--learning-rate", "0.25", "--seed", "9", "--dropout", "0.3", "--block-size", "8"]
+    assert command(f"train-{kind}", *line)[0] == 2
+    assert (asked["steps"], asked["learning_rate"], asked["seed"]) == (6, 0.25, 9)
+    assert (asked["batches"].seed, asked["batches"].batch_size) == (9, 4)
+    assert {m.p for m in asked["model"].modules() if isinstance(m, torch.nn.Dropout)} == {0.3}

@@ -86,7 +86,9 @@ def make_optimizers(
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
     if not weight_decay >= 0:
-        raise ValueError(f"weight_decay must be at least 0, got {weight_decay}")
+        raise ValueError(
+            f"weight_decay must be at least 0, got {weight_decay}"
+        )
     matrices, others, plain = [], [], []
     muon = muon and hasattr(torch.optim, "Muon")
     for name, parameter in model.named_parameters():

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['app', 'Train', 'Test', 'Out', 'Resume', 'Seed', 'Kind', 'Vocab', 'Block', 'Width', 'Heads', 'Layers', 'Dropout',
            'Steps', 'Batch', 'Rate', 'Folder', 'cut_inside', 'draw_rows', 'hold_out', 'called', 'read_for',
-           'make_split', 'finite', 'per_text', 'known', 'share_right', 'per_sentence', 'per_class', 'say',
-           'plain_errors', 'check_seed', 'check_settings', 'has_begun', 'check_out', 'open_run', 'finish', 'fit',
-           'report_decoder', 'train_decoder', 'report_classifier', 'labels_of', 'train_classifier', 'load', 'generate',
-           'lines_from', 'probabilities_of', 'classify', 'evaluate']
+           'make_split', 'finite', 'per_text', 'share_right', 'per_sentence', 'per_class', 'say', 'plain_errors',
+           'check_seed', 'check_settings', 'has_begun', 'check_out', 'open_run', 'finish', 'fit', 'report_decoder',
+           'train_decoder', 'report_classifier', 'labels_of', 'train_classifier', 'load', 'generate', 'lines_from',
+           'probabilities_of', 'classify', 'evaluate']
 
 # %% ../chapters/20_your_own_text.ipynb #c20-002
 import json
@@ -34,7 +34,7 @@ from .encoder import Encoder
 from .sampling import generate as write_on
 from .saving import Checkpoints, Loaded, check_room, checksum
 from .saving import load_model, save_model, write_whole
-from .text import Passage, Split, hashed, overlap
+from .text import Passage, Split, bare, hashed, overlap
 from .text import python_prose
 from .text import read_labelled, read_text
 from .text import split_by_source, which_library
@@ -158,11 +158,6 @@ def per_text(model: Decoder, tokenizer: Tokenizer, texts: list[str]) -> dict:
         "bits_per_byte": nats * N / math.log(2) / size,
     }
 
-# %% ../chapters/20_your_own_text.ipynb #c20-026
-def known(text: str) -> str:
-    """What two texts must share to count as the same: words, not case."""
-    return " ".join(text.lower().split())
-
 # %% ../chapters/20_your_own_text.ipynb #c20-028
 def share_right(right: torch.Tensor, which: torch.Tensor) -> float | None:
     """The share that is right of the chosen rows; None if there are none."""
@@ -193,7 +188,7 @@ def per_class(
     found, K = predict(model, sentences), len(labels)
     right = found == sentences.labels
     cells = torch.bincount(sentences.labels * K + found, minlength=K * K)
-    old = torch.tensor([known(p.text) in seen for p in passages])
+    old = torch.tensor([bare(p.text) in seen for p in passages])
     every = {name: share_right(right, sentences.labels == k)
              for k, name in enumerate(labels)}
     return {
@@ -438,7 +433,7 @@ def report_classifier(
 ) -> dict:  # fmt: skip
     """What a run of train-classifier ends with."""
     learned = [p.text for p in split.train]
-    seen = {known(text) for text in learned}
+    seen = {bare(text) for text in learned}
 
     def judge(part: list[Passage]) -> dict:
         return per_class(model, tokenizer, labels, part, seen)

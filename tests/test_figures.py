@@ -6,7 +6,6 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from tests.test_site import browser  # noqa: F401  the fixture
 from transformer_lib.figures import (
     AHEAD,
     BOXES,
@@ -93,7 +92,7 @@ def test_maps_that_do_not_fit_the_tokens_are_refused(maps):
         AttentionView("ab", maps)
 
 
-def test_a_pressed_token_says_where_it_looks(browser):  # noqa: F811
+def test_a_pressed_token_says_where_it_looks(browser):
     """In a browser: row i of the chosen map, the largest share first."""
     maps = [torch.tensor([[[0.2, 0.8], [0.1, 0.9]]]), torch.tensor([[[0.3, 0.7], [0.6, 0.4]]])]
     page = browser.new_page()

@@ -27,7 +27,6 @@ ADDRESS = (
     yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"] or ""
 ).strip()
 JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 # What is read from a page at 1280 pixels, in the light theme.
 LOOK = r"""() => {
@@ -128,34 +127,6 @@ def server(html):
         site.shutdown()
 
 
-@pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium or Chrome of this machine."""
-    from playwright import sync_api
-
-    names = [os.environ["CHROME"]] if os.environ.get("CHROME") else BROWSERS
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.fail(
-            "No browser for the tests of the book: install Chromium (on Debian: apt install chromium) or "
-            "Google Chrome, or set CHROME to the path of one.",
-            pytrace=False,
-        )
-    quiet = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
-        yield chromium
-        chromium.close()
-
-
 class Listening:
     """A browser's page that remembers what it asked for and what went wrong."""
 
@@ -182,7 +153,7 @@ class Listening:
         return seen
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visit(browser, server, html):
     """Return what is seen on a page, which is opened once."""
     from axe_playwright_python.sync_playwright import Axe

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from transformer_lib import multi_head_attention
 from transformer_lib.attention_head import (
     AttentionHead,
     attention_mask,
@@ -380,6 +381,60 @@ def test_bfloat16_attention_is_that_of_float32_rounded_once(autocast):
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         short = fused_attention(q, k, v, causal=True)
     assert torch.equal(short, wide.bfloat16())
+
+
+@pytest.mark.parametrize("amx", [True, False])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("padded", [True, False])
+def test_bfloat16_attention_of_large_heads_is_near_float32(monkeypatch, amx, causal, padded):
+    """Both ways: the equation written out, and the kernel in 32 bits; values and gradients."""
+    monkeypatch.setattr(multi_head_attention, "AMX", amx)
+    wide = torch.randn(3, 2, 3, 20, 64, generator=torch.Generator().manual_seed(0))
+    low = wide.bfloat16().requires_grad_()
+    wide = low.detach().float().requires_grad_()
+    mask = torch.arange(20) < torch.tensor([[20], [13]]) if padded else None
+    for qkv in (wide, low):
+        fused_attention(*qkv, causal, mask).float().square().mean().backward()
+    out = fused_attention(*low, causal, mask)
+    assert out.dtype == torch.bfloat16
+    assert_close(out.float(), fused_attention(*wide, causal, mask), atol=0.02, rtol=0.02)
+    assert (low.grad.float() - wide.grad).norm() < 0.02 * wide.grad.norm()
+
+
+@pytest.mark.parametrize(
+    ("amx", "kind", "D", "T", "written_out"),
+    [
+        (True, torch.bfloat16, 64, 512, True),
+        (False, torch.bfloat16, 64, 512, False),
+        (True, torch.float32, 64, 512, False),
+        (True, torch.bfloat16, 63, 512, False),
+        (True, torch.bfloat16, 64, 513, False),
+    ],
+)
+def test_the_equation_is_written_out_for_large_heads_and_few_keys_only(
+    monkeypatch, amx, kind, D, T, written_out
+):
+    """Beyond, maps would need memory that grows with the square of T."""
+    asked = []
+
+    def weights(q, k, mask):
+        asked.append(k.shape)
+        return attention_weights(q, k, mask)
+
+    monkeypatch.setattr(multi_head_attention, "AMX", amx)
+    monkeypatch.setattr(multi_head_attention, "attention_weights", weights)
+    fused_attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
+    assert bool(asked) == written_out
+
+
+def test_dropout_drops_weights_where_the_equation_is_written_out(monkeypatch):
+    monkeypatch.setattr(multi_head_attention, "AMX", True)
+    q = k = torch.zeros(1, 1, 100, 64, dtype=torch.bfloat16)
+    v = torch.ones_like(q)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        out = fused_attention(q, k, v, dropout=0.5)[0, :, 0]
+    assert abs(out.mean() - 1) < 0.05 and 0.05 < out.std() < 0.2  # 100 coins a row
 
 
 class Remembered:

@@ -99,10 +99,17 @@ def test_every_token_gets_a_past_in_some_epoch():
 
 
 @pytest.mark.parametrize("length", range(21, 42))
+def test_every_token_but_the_first_is_a_target_in_some_epoch(length):
+    windows = Windows(torch.arange(length), 10, 1)
+    targets = torch.cat([windows(step)[1].flatten() for step in range(200 * windows.per_epoch)])
+    assert torch.equal(targets.unique(), torch.arange(1, length))
+
+
+@pytest.mark.parametrize("length", range(21, 42))
 def test_an_epoch_leaves_out_less_than_two_windows_and_the_first_cut_may_be_at_0(length):
     windows = Windows(torch.arange(length), 10, 1)
     assert length - 1 - 10 * windows.per_epoch < 20
-    assert min(int(windows(step)[0].min()) for step in range(60 * windows.per_epoch)) == 0
+    assert min(int(windows(step)[0].min()) for step in range(200 * windows.per_epoch)) == 0
 
 
 @pytest.mark.parametrize("sizes", [(0, 4), (4, 0), (-1, 4)])

@@ -87,7 +87,8 @@ class Windows:
         epoch, part = divmod(step, self.per_epoch)
         T, B, device = self.block_size, self.batch_size, self.tokens.device
         if epoch != self.epoch:
-            cut = shuffled(T, self.seed, epoch)[0]
+            free = len(self.tokens) - self.count * T
+            cut = shuffled(free, self.seed, epoch)[0]
             order = full_batches(self.count, B, self.seed, epoch)
             self.starts, self.epoch = (order * T + cut).to(device), epoch
         start = self.starts[part]  # (B,)

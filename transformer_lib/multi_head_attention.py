@@ -88,7 +88,7 @@ def fused_attention(
     q: Split, k: Past, v: Past, causal: bool = False,
     padding_mask: Mask | None = None, dropout: float = 0.0,
 ) -> Float[Tensor, "batch queries channels"]:
-    """Attention of all heads in one call, joined to (B, T, H D); no maps.
+    """Attention of all heads, joined to (B, T, H D); no maps come out.
 
     causal: the queries are the last of the keys and none looks ahead.
     dropout: the probability to drop a weight, here and now.
@@ -135,7 +135,7 @@ class MultiHeadAttention(nn.Module):
 
     def fused(self, x: Vectors, padding_mask: Mask | None,
               cache=None) -> Vectors:
-        """All heads in one product and one kernel: (B, T, C), joined."""
+        """All heads in one product, their outputs joined: (B, T, C)."""
         weights = self.stacked() if cache is None else cache.stacked(self)
         q, k, v = split_heads(F.linear(x, *weights), len(self.heads))
         if cache is not None:
@@ -152,7 +152,7 @@ class MultiHeadAttention(nn.Module):
         padding_mask (B, T): True at real tokens. return_attention=False: no
         maps (None), one fused product, the same output. With a cache (see
         transformer_lib.sampling) x holds the new positions, padding_mask all
-        of them, and no maps are built. Raises ValueError on bad input.
+        of them, and maps is None. Raises ValueError on bad input.
         """
         check_input(x, self.projection.in_features)
         if cache is None:

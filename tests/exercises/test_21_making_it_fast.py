@@ -18,6 +18,7 @@ def test_run():
 
     assert judge("run", run_flops).startswith("Right")
     assert judge("run", lambda *sizes: None).startswith("Not yet")
+    assert "stopped" in judge("run", lambda *sizes: f"{run_flops(*sizes):,}")
     assert "backward" in judge("run", lambda *sizes: run_flops(*sizes) / 3)
     assert "Attention is missing" in judge(
         "run", lambda C, L, T, V, n: 6 * (12 * L * C * C + C * V) * n
@@ -41,6 +42,7 @@ def test_stuck():
     assert "relative" in judge("stuck", lambda step: 256)
     assert "not at 7" in judge("stuck", lambda step: 7)
     assert "stopped" in judge("stuck", lambda: 7)
+    assert "stopped" in judge("stuck", lambda step: [256 * step])
 
 
 def test_table():
@@ -62,7 +64,7 @@ def test_table():
     assert "one token later" in judge(
         "table", lambda row, starts, T: (right(row, starts, T)[0], row[places(row, starts, T) + 2])
     )
-    assert "shape (50, 7)" in judge("table", lambda row, starts, T: right(row, starts, T + 1))
+    assert "shape (50, 3)" in judge("table", lambda row, starts, T: right(row, starts, T + 1))
     assert "loop" in judge(
         "table",
         lambda row, starts, T: (
@@ -71,6 +73,42 @@ def test_table():
         ),
     )
     assert "stopped" in judge("table", lambda row: row)
+    assert judge(
+        "table",
+        lambda row, starts, T: (
+            torch.stack([row[starts + t] for t in range(T)], 1),
+            torch.stack([row[starts + t + 1] for t in range(T)], 1),
+        ),
+    ).startswith("Right")  # a loop over the places of a window, not over rows
+    assert judge(
+        "table",
+        lambda *given: "no tensors",
+    ).startswith("draw stopped")
+
+    def read(row, starts, T):
+        ids = row.tolist()
+        both = torch.tensor([ids[s : s + T + 1] for s in starts.tolist()])
+        return both[:, :-1], both[:, 1:]
+
+    assert "one by one" in judge("table", read)
+
+
+def test_waits_names_what_came_back_for_nan():
+    def none(previous, loss):
+        return None if loss.isnan() else 0.9 * previous + 0.1 * loss
+
+    def raises(previous, loss):
+        if loss.isnan():
+            raise ValueError("NaN")
+        return 0.9 * previous + 0.1 * loss
+
+    def in_place(previous, loss):
+        return previous.lerp_(torch.where(loss.isnan(), previous, loss), 0.1)
+
+    assert "For a NaN it returned None" in judge("waits", none)
+    assert "stopped with" in judge("waits", raises)
+    assert "single number" in judge("waits", lambda previous, loss: torch.ones(2))
+    assert judge("waits", in_place).startswith("Right")
 
 
 def test_waits():

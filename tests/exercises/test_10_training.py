@@ -39,6 +39,10 @@ def test_clip():
         return [g * limit / norm for g in gradients]
 
     assert judge("check_clip", right).startswith("Right")
+    assert judge("check_clip", lambda g, m: (x for x in right(g, m))).startswith("Right")
+    assert "shapes" in judge(
+        "check_clip", lambda g, m: [torch.cat([x.flatten() for x in right(g, m)])]
+    )
     assert judge("check_clip", lambda g, limit: None).startswith("Not yet")
     for wrong, word in (
         (whole, "scale down only"),
@@ -76,6 +80,17 @@ def test_repaired():
     for right in (loop(["back", "step", "zero"]), by_hand):
         assert judge("check_repaired", right).startswith("Right")
     assert judge("check_repaired", lambda *_, **__: None).startswith("Not yet")
+
+    def once(weight, gradient_of, steps, rate=0.1):
+        total = sum(gradient_of(step) for step in range(steps))
+        with torch.no_grad():
+            weight -= rate * total
+
+    def widened(weight, *_, **__):
+        weight.data = torch.zeros(3)
+
+    assert "at the end" in judge("check_repaired", once)
+    assert "stopped" in judge("check_repaired", widened)
     for wrong, word in (
         (loop(["back", "zero", "step"]), "who took"),
         (loop(["back", "step"]), "add up"),

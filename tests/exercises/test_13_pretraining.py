@@ -38,6 +38,7 @@ def test_count():
         ((16, 12.8, 1.6), "one window"),
         ((1, 2, 3), "2048"),
         (7, "Three numbers"),
+        (torch.zeros(3, 2), "Three numbers"),
     ):
         assert word in verdict(NAME, "check_count", wrong)
 
@@ -60,6 +61,8 @@ def test_hide():
         ),
         (lambda t, p, m: (t.masked_fill(~p, m), t), "all places but"),
         (lambda t, p, m: (t, t), "Inputs"),
+        (lambda t, p, m: t.masked_fill(p, m), "one tensor"),
+        (lambda t, p, m: (t.masked_fill(p, 3), t.masked_fill(~p, -100)), "here 9"),
         (lambda t, p, m: (t.masked_fill(p, m), t.masked_fill(~p, 0)), "Targets"),
     ):
         assert word in verdict(NAME, "check_hide", wrong)
@@ -95,6 +98,16 @@ def test_leaked():
     for wrong, word in (
         (lambda train, test: [t for t in test if t in train], "ignore the case"),
         (lambda train, test: [t for t in test if t.lower() in " ".join(train).lower()], "join"),
+        (lambda train, test: [t for t in test if t.lower() in "".join(train).lower()], "join"),
+        (
+            lambda train, test: [
+                t
+                for t in test
+                if any(set(t.lower().split()) <= set(u.lower().split()) for u in train)
+            ],
+            "stand together",
+        ),
+        (lambda train, test: [t.lower() for t in right(train, test)], "as given"),
         (lambda train, test: [], "0, 1, 2"),
         (
             lambda train, test: [t for t in test if any(u.lower() in t.lower() for u in train)],

@@ -23,6 +23,7 @@ from transformer_lib.attention_head import (
 from transformer_lib.multi_head_attention import (
     MultiHeadAttention,
     fused_attention,
+    in_bfloat16,
     loop_over_heads,
     size_per_head,
     split_heads,
@@ -417,12 +418,12 @@ def test_the_equation_is_written_out_for_large_heads_and_few_keys_only(
     """Beyond, maps would need memory that grows with the square of T."""
     asked = []
 
-    def weights(q, k, mask):
-        asked.append(k.shape)
-        return attention_weights(q, k, mask)
+    def remembered(*given):
+        asked.append(given)
+        return in_bfloat16(*given)
 
     monkeypatch.setattr(multi_head_attention, "AMX", amx)
-    monkeypatch.setattr(multi_head_attention, "attention_weights", weights)
+    monkeypatch.setattr(multi_head_attention, "in_bfloat16", remembered)
     fused_attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
     assert bool(asked) == written_out
 

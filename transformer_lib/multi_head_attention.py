@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['Vectors', 'Mask', 'Maps', 'Split', 'AMX', 'Past', 'size_per_head', 'loop_over_heads', 'stack_heads', 'split_heads',
-           'in_float32', 'plain_is_fastest', 'fused_attention', 'MultiHeadAttention']
+           'in_float32', 'plain_is_fastest', 'in_bfloat16', 'fused_attention', 'MultiHeadAttention']
 
 # %% ../chapters/05_multi_head_attention.ipynb #c05-002
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention_head import AttentionHead, attention_mask
-from .attention_head import attention_weights
 from .attention_head import check_input, check_padding_mask
 
 # %% ../chapters/05_multi_head_attention.ipynb #c05-081
@@ -80,6 +81,17 @@ def plain_is_fastest(q: Tensor, k: Tensor) -> bool:
     """Whether to write the equation out: AMX, large heads, few keys."""
     return AMX and q.shape[-1] >= 64 and k.shape[-2] <= 512
 
+
+def in_bfloat16(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
+) -> Float[Tensor, "batch heads queries head"]:
+    """softmax(q k^T / sqrt(D)) v of all heads, in plain products."""
+    scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-2, -1)
+    if mask is not None:
+        closed = torch.zeros(mask.shape, dtype=q.dtype)
+        scores = scores + closed.masked_fill(~mask, float("-inf"))
+    return F.dropout(scores.softmax(-1), dropout) @ v
+
 # %% ../chapters/05_multi_head_attention.ipynb #c05-031
 Past = Float[Tensor, "batch heads keys head"]
 
@@ -103,7 +115,7 @@ def fused_attention(
     mask = mask if mask is None else mask[:, None]  # the same for all heads
     how = dict(attn_mask=mask, is_causal=switch, dropout_p=dropout)
     if plain:
-        outputs = F.dropout(attention_weights(q, k, mask), dropout) @ v
+        outputs = in_bfloat16(q, k, v, mask, dropout)
     elif bf16_on_cpu:
         outputs = in_float32(q, k, v, **how)
     else:

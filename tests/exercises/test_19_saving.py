@@ -47,7 +47,9 @@ def test_order(order, said):
         (lambda names: sorted(names)[:-2], "as text"),
         (lambda names: None, "Not yet"),
         (lambda names: names, "all but the two"),
-        (lambda names: [n for n in names if len(n) < 7], "nothing to drop"),
+        (lambda names: [n for n in names if int(n[5:]) < 13], "nothing to drop"),
+        (lambda names: sorted(names, key=len)[:-2], "all but the two"),
+        (lambda names: sorted(names, key=lambda n: int(n[5:]))[-2:], "two to keep"),
         (lambda names: 1 / 0, "stopped with ZeroDivisionError"),
     ],
 )

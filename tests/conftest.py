@@ -5,7 +5,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import tests.shapes  # noqa: F401  the hook looks it up
-from tools.browser import find
+from tools.browser import MISSING, find
 
 install_import_hook("transformer_lib", "tests.shapes.check")
 
@@ -31,11 +31,7 @@ def browser():
 
     path = find()
     if path is None:
-        pytest.fail(
-            "No browser for the tests of the book: install Chromium (on Debian: apt install chromium) or "
-            "Google Chrome, or set CHROME to the path of one.",
-            pytrace=False,
-        )
+        pytest.fail(MISSING, pytrace=False)
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield chromium

@@ -5,7 +5,11 @@ import shutil
 import subprocess
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MISSING = (
+    "The browser tests need Chromium or Chrome: install the package chromium, "
+    "or set CHROME to the program's path."
+)
 
 
 def find():
@@ -23,7 +27,4 @@ if __name__ == "__main__":
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         )
     if not find():
-        sys.exit(
-            "The browser tests need Chromium or Chrome: install the package chromium, "
-            "or set CHROME to the program's path."
-        )
+        sys.exit(MISSING)

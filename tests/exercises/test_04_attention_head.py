@@ -189,7 +189,21 @@ def test_leak():
         x = torch.randn(2, 5, 8)
         return sum(int((head.train(m)(x)[1].triu(1) > 0).any()) for m in (True, False))
 
-    assert say("check_leak", by_map).startswith("Right")
+    def last_border(head):
+        return any(one_border(head.train(mode), 5) for mode in (True, False))
+
+    def one_border(head, border):
+        x = torch.randn(1, 6, 8)
+        other = x.clone()
+        other[:, border:] = 0
+        torch.manual_seed(1)
+        before = head(x)[0][:, :border]
+        torch.manual_seed(1)
+        return not torch.allclose(before, head(other)[0][:, :border], atol=1e-5)
+
+    assert "other weights than it uses" in say("check_leak", by_map)
+    assert "a hole at one position" in say("check_leak", last_border)
+    assert "stopped" in say("check_leak", lambda head: torch.ones(2))
     assert say("check_leak", lambda head: None).startswith("Not yet")
     assert say("check_leak", lambda head: head.mask).startswith("Not yet")
     assert "accused a sound head" in say("check_leak", lambda head: True)

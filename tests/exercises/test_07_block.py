@@ -155,11 +155,19 @@ def test_repaired_names_the_norms():
     assert "not from its norm" in says("check_repaired", second_sum_from_the_norm)
     assert "vectors alone" in says("check_repaired", lambda b, x: b(x))
 
+    def second_sum_from_x(block, x):
+        m = x + block.attention(block.attention_norm(x))[0]
+        return x + block.feed_forward(block.feed_forward_norm(m))
+
+    assert "from the new stream" in says("check_repaired", second_sum_from_x)
+
 
 def test_repaired():
     assert says("check_repaired", block_output).startswith("Right")
     assert says("check_repaired", by_functions).startswith("Right")
-    assert says("check_repaired", lambda b, x: b(x)[0]).startswith("Right")
+    assert "Both bugs" in says(
+        "check_repaired", lambda b, x: b(x)[0]
+    )  # it runs what the text shows
     assert "post-norm" in says("check_repaired", post_norm)
 
 
@@ -194,6 +202,7 @@ def test_residuals():
     assert says("check_residuals", all_weights_zero).startswith("Right")
     assert "False of a block with both" in says("check_residuals", biases_forgotten)
     assert says("check_residuals", by_equation).startswith("Right")
+    assert "stopped" in says("check_residuals", lambda b: torch.ones(2))
     assert "True of a block with the second only" in says("check_residuals", lambda b: True)
     assert "False of a block with both" in says("check_residuals", lambda b: False)
 

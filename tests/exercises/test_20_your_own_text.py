@@ -83,6 +83,9 @@ def no_care(table):
         (lambda table: read(table, accuracy=0.7), "sum of the diagonal"),
         (lambda table: (*read(table)[:2], 0.9), "diagonal over the sum of its row"),
         (lambda table: 0.82, "stopped with TypeError"),
+        (lambda table: (read(table)[0], *read(table)[:0:-1]), "comes second"),
+        (lambda table: (*read(table)[:2], read(table)[1]), "diagonal over the sum of its row"),
+        (lambda table: read(table) if table[1][1] else [0.5], "stopped with ValueError"),
     ],
 )
 def test_read(answer, said):

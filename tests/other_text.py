@@ -2,34 +2,45 @@
 
 import contextlib
 import io
-import json
+import sys
+import sysconfig
 from pathlib import Path
 
 import matplotlib
 
-CHAPTERS = Path(__file__).parents[1] / "chapters"
+from tools import notebooks
+from tools.notebooks import masked
+
+# The sources of other Pythons that stand on this machine, where there are any.
+OTHERS = sorted(
+    {
+        folder
+        for place in (Path(sys.base_prefix).parent, Path("/usr/lib"), Path("/usr/local/lib"))
+        for folder in (*place.glob("3.1[0-9]*/lib/python3.1[0-9]"), *place.glob("python3.1[0-9]"))
+        if (folder / "asyncio" / "events.py").exists()
+        and folder != Path(sysconfig.get_paths()["stdlib"])
+    }
+)
 
 
 def run_on(chapter, documentation):
     """Execute a chapter with `documentation` in the place of the library's own.
 
-    Every assert of the chapter runs, and each cell must print what is stored: what the page says is
-    then true of the other corpus too. Returns the names that the cells defined.
+    Every assert of the chapter runs, and each cell must print what is stored, but for numbers behind
+    "≈": what the page says is then true of the other corpus too. Returns the names that the cells defined.
     """
     matplotlib.use("Agg")
-    cells = json.loads((CHAPTERS / f"{chapter}.ipynb").read_text("utf-8"))["cells"]
+    cells = notebooks.read(notebooks.ROOT / "chapters" / f"{chapter}.ipynb").cells
     names, wrong = {"__name__": "chapter"}, []
     for number, cell in enumerate(cells):
-        tags = set(cell["metadata"].get("tags", []))
-        if cell["cell_type"] != "code" or tags == {"remove-cell"}:  # the set-up for Colab
+        tags = notebooks.tags(cell)
+        if cell.cell_type != "code" or tags == {"remove-cell"}:  # the set-up for Colab
             continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile("".join(cell["source"]), f"{chapter}, cell {number}", "exec"), names)
-        stored = "".join(
-            "".join(out["text"]) for out in cell["outputs"] if out.get("name") == "stdout"
-        )
-        if printed.getvalue() != stored and "nbval-ignore-output" not in tags:
+            exec(compile(cell.source, f"{chapter}, cell {number}", "exec"), names)
+        stored = notebooks.printed(cell)
+        if masked(printed.getvalue()) != masked(stored) and "nbval-ignore-output" not in tags:
             wrong.append((number, stored, printed.getvalue()))
         if "documentation" in names:  # the chapter that defines it
             names["documentation"] = documentation

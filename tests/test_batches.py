@@ -1,9 +1,17 @@
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer_lib.batches import Sentences, Windows, encode_all, pad, shuffled
+from transformer_lib import batches
+from transformer_lib.batches import Sentences, Windows, encode_all, encode_labels, pad, shuffled
 from transformer_lib.text import Passage
 from transformer_lib.tokens import END, PAD, train_tokenizer
 
@@ -114,7 +122,8 @@ def test_an_epoch_leaves_out_less_than_two_windows_and_the_first_cut_may_be_at_0
 
 @pytest.mark.parametrize("sizes", [(0, 4), (4, 0), (-1, 4)])
 def test_sizes_below_one_are_refused(sizes):
-    message = f"block_size and batch_size must be at least 1, got {sizes[0]} and {sizes[1]}"
+    name = "block_size" if sizes[0] < 1 else "batch_size"
+    message = f"{name} must be at least 1, got {min(sizes)}"
     with pytest.raises(ValueError, match=message):
         Windows(torch.arange(100), *sizes)
     with pytest.raises(ValueError, match=message):
@@ -177,6 +186,9 @@ def test_labels_outside_the_list_and_empty_data_are_refused():
         sentences(passages=[])
     with pytest.raises(ValueError, match="each row at least one token"):
         sentences(passages=[Passage(" ", "x", "a")])
+    for wrong in (["the cat"], "the cat"):
+        with pytest.raises(ValueError, match="one of them is of type str"):
+            inspect.unwrap(encode_labels)(wrong, ["a"])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -186,3 +198,96 @@ def test_batches_are_drawn_on_the_device():
     there = windows.to("cuda")(30)[0]
     assert there.is_cuda and torch.equal(here, there.cpu())
     assert all(t.is_cuda for t in sentences().to("cuda")(3))
+
+
+# What people pass
+
+
+@pytest.mark.parametrize("texts", ["hello world. " * 60, b"hello", 3, None])
+def test_one_text_is_not_taken_apart_into_letters(texts):
+    with pytest.raises(ValueError, match="texts must be a list of texts, got one"):
+        inspect.unwrap(encode_all)(texts, WORDS)
+
+
+def test_texts_may_come_one_by_one_and_half_a_character_is_named():
+    assert encode_all((text for text in ["cat", ""]), WORDS).tolist() == [4, END, END]
+    with pytest.raises(ValueError, match="texts must be valid Unicode, number 1"):
+        encode_all(["cat", "\ud83d"], WORDS)
+
+
+def windows_of(*given):
+    """Windows, without the checks of types that only the tests have."""
+    made = object.__new__(Windows)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("check_sizes", "check_tensor"):
+            patch.setattr(batches, name, inspect.unwrap(getattr(batches, name)))
+        inspect.unwrap(Windows.__init__)(made, *given)
+    return made
+
+
+def test_sizes_and_seeds_of_numpy_are_numbers():
+    plain, numpy = (
+        Windows(torch.arange(100), 4, 2, 7),
+        windows_of(torch.arange(100), np.int64(4), np.int32(2), np.int64(7)),
+    )
+    assert all(map(torch.equal, plain(5), numpy(5)))
+    assert type(numpy.block_size) is type(numpy.batch_size) is type(numpy.seed) is int
+    assert torch.equal(shuffled(9, 2**62, 3), shuffled(9, 2**62, 3))  # no overflow
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ((torch.arange(100), 4.0, 2), "block_size must be a whole number, got 4.0"),
+        ((torch.arange(100), 4, "2"), "batch_size must be a whole number, got '2'"),
+        ((torch.arange(100), 4, 2, 1.5), "seed must be a whole number, got 1.5"),
+        (([1, 2, 3], 1, 1), "tokens must be a tensor, got a list"),
+        ((np.arange(9), 1, 1), "tokens must be a tensor, got a ndarray"),
+        ((torch.rand(100), 4, 2), r"one row of whole numbers, got .* \(100,\) and torch.float32"),
+        ((torch.ones(100).bool(), 4, 2), "one row of whole numbers, got .* torch.bool"),
+        ((torch.zeros(10, 10).long(), 4, 2), r"one row of whole numbers, got .* \(10, 10\)"),
+    ],
+)
+def test_what_is_no_row_and_no_size_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        windows_of(*given)
+
+
+def test_a_row_of_int32_gives_the_same_batches():
+    row = torch.arange(500) * 7 % 97
+    one, two = Windows(row, 10, 4), Windows(row.int(), 10, 4)
+    assert all(map(torch.equal, one(3), two(3))) and two(3)[0].dtype == torch.long
+
+
+def test_rows_may_be_arrays_and_hold_whole_numbers():
+    tokens, mask = pad([np.array([5, 6], np.int32), [7]])
+    assert tokens.tolist() == [[5, 6], [7, PAD]] and mask.tolist() == [[True, True], [True, False]]
+    with pytest.raises(ValueError, match="rows must hold whole numbers, got float64"):
+        inspect.unwrap(pad)([[1.5]])
+
+
+SPENT = """
+import random, resource, sys
+from transformer_lib.batches import encode_all
+from transformer_lib.tokens import train_tokenizer
+draw = random.Random(0)
+words = [f"word{i}" for i in range(3_000)]
+def texts(count, length):
+    return [" ".join(draw.choices(words, k=length)) for _ in range(count)]
+tokenizer = train_tokenizer(texts(100, 100), "word")
+encode_all(texts(20, 10_000), tokenizer)  # what is needed once is there
+made = texts(3_000_000 // int(sys.argv[1]), int(sys.argv[1]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+tokens = encode_all(made, tokenizer)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / len(tokens))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [40, 1_500_000])
+def test_encoding_takes_few_bytes_a_token(length):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    said = subprocess.check_output(
+        [sys.executable, "-c", SPENT, str(length)], env=environment, text=True
+    )
+    assert float(said) < 60, said  # 12 of them for the rows; a portion takes the rest, once

@@ -1,25 +1,35 @@
+import inspect
 import json
 import os
+import random
 import subprocess
 import sys
+import time
+import unicodedata
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transformer_lib import text as text_module
+from transformer_lib.splits import which_library
 from transformer_lib.tokens import (
     END,
     MASK,
     PAD,
     SPECIAL_TOKENS,
     UNK,
+    encode_rows,
     load_tokenizer,
+    suggest_kind,
     train_tokenizer,
+    unknown_share,
 )
 
 SENTENCE = "the cat sat on the mat"
 KINDS = ("char", "word", "bpe")
-ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+ANY = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=60)
 BPE = train_tokenizer([SENTENCE, "Return the value of a message."] * 3, "bpe", 300)
 
 
@@ -27,7 +37,7 @@ BPE = train_tokenizer([SENTENCE, "Return the value of a message."] * 3, "bpe", 3
 @given(ANY)
 def test_bytes_decode_what_was_encoded(text):
     ids = BPE.encode(text).ids
-    assert BPE.decode(ids) == text
+    assert BPE.decode(ids) == unicodedata.normalize("NFC", text)
     assert not set(ids) & {PAD, UNK, END, MASK}
 
 
@@ -36,12 +46,13 @@ def test_bytes_decode_what_was_encoded(text):
 def test_characters_decode_what_was_encoded(text):
     tokenizer = train_tokenizer([text], "char")
     row = tokenizer.encode(text)
-    assert tokenizer.decode(row.ids) == text
-    assert len(row.ids) == len(text) and UNK not in row.ids
+    composed = unicodedata.normalize("NFC", text)
+    assert tokenizer.decode(row.ids) == composed
+    assert len(row.ids) == len(composed) and UNK not in row.ids
 
 
 def test_line_breaks_and_rare_spaces_are_characters_too():
-    text = "a\n\nb\r\n\tc\x85\u2028\x00 e\u0301"
+    text = "a\n\nb\r\n\tc\x85\u2028\x00 x\u0301"
     tokenizer = train_tokenizer([text], "char")
     assert len(tokenizer.encode(text).ids) == len(text)
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
@@ -141,5 +152,131 @@ def test_a_vocabulary_too_small_is_refused(kind, size, smallest):
 def test_an_unknown_kind_and_a_missing_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match="kind must be 'char', 'word' or 'bpe', got 'byte'"):
         train_tokenizer([SENTENCE], "byte")
-    with pytest.raises(FileNotFoundError, match="path: there is no tokenizer file '.*none.json'"):
+    with pytest.raises(FileNotFoundError, match="there is no tokenizer file '.*none.json'"):
         load_tokenizer(tmp_path / "none.json")
+
+
+# Spellings, scripts, long texts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100)
+@given(ANY.filter(bool))
+def test_composed_and_decomposed_letters_meet(kind, text):
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    for learned in (composed, decomposed):
+        tokenizer = train_tokenizer([learned], kind, 400)
+        assert tokenizer.encode(composed).ids == tokenizer.encode(decomposed).ids
+    tokenizer = train_tokenizer([decomposed], "char", 400)
+    assert UNK not in tokenizer.encode(composed).ids
+
+
+def test_ordinary_text_is_cut_as_gpt2_cuts_it():
+    from tokenizers import pre_tokenizers
+
+    split = which_library()
+    train, test = ([p.text for p in part] for part in (split.train, split.test))
+    theirs = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    ours = train_tokenizer(train, "bpe", 600)
+    for text in [*test[:200], "It's  two\n\nlines, isn't it?  ", " a", "1234 56"]:
+        pieces = ours.pre_tokenizer.pre_tokenize_str(text)
+        assert [p for p, _ in pieces] == [p for p, _ in theirs.pre_tokenize_str(text)]
+
+
+@pytest.mark.slow
+def test_a_long_text_without_a_mark_takes_no_longer_than_one_with_marks():
+    draw = random.Random(0)
+    signs = [chr(0x4E00 + draw.randrange(800)) for _ in range(100_000)]
+    spent = {}
+    for name, text in (("none", "".join(signs)), ("marks", "，".join(signs[:50_000]))):
+        start = time.process_time()
+        tokenizer = train_tokenizer([text], "bpe", 2048)
+        assert tokenizer.decode(tokenizer.encode(text).ids) == text
+        spent[name] = time.process_time() - start
+    assert spent["none"] < 4 * spent["marks"] + 1, spent
+
+
+def test_where_words_have_no_spaces_each_character_is_a_word():
+    tokenizer = train_tokenizer(["这个电影 is good, สวัสดี ok 123猫a"], "word")
+    tokens = tokenizer.encode("这电 good สวั ok 123猫a").tokens
+    assert tokens == ["这", "电", "good", "ส", "ว", "ั", "ok", "123", "猫", "a"]
+    learned = ["我喜欢这个电影", "我不喜欢这本书", "他的书很好看"]
+    tokenizer = train_tokenizer(learned, "word")
+    assert unknown_share(tokenizer, ["我很喜欢他的电影"]) == 0
+
+
+def test_the_unknown_share_is_counted_over_all_tokens():
+    tokenizer = train_tokenizer([SENTENCE], "word")
+    assert unknown_share(tokenizer, ["the cat", "the dog ran"]) == 2 / 5
+    assert unknown_share(tokenizer, []) == 0 and unknown_share(BPE, ["Кошка 猫"]) == 0
+    with pytest.raises(ValueError, match="texts must be a list of texts, got one str"):
+        unknown_share(tokenizer, "the cat")
+
+
+@pytest.mark.parametrize(
+    "text, suggested",
+    [
+        (SENTENCE, "word"),
+        ("猫坐在垫子上。", "char"),
+        ("แมวนั่งบนเสื่อ", "char"),
+        ("Кошка спит.", "word"),
+    ],
+)
+def test_characters_are_suggested_where_words_cannot_be_seen(text, suggested):
+    assert suggest_kind([text], "word") == suggested
+    assert suggest_kind([text], "bpe") == "bpe" and suggest_kind([text], "char") == "char"
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.text("ab. \n猫é", max_size=60), max_size=6),
+    st.integers(4, 40),
+    st.sampled_from(KINDS),
+)
+def test_rows_encoded_in_portions_are_the_rows(texts, portion, kind):
+    tokenizer = train_tokenizer(["ab. 猫é", "aa bb ab ab."], kind, 300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "PORTION", portion)
+        rows = list(encode_rows(texts, tokenizer))
+    assert all(row.dtype == np.int32 for row in rows)
+    assert [row.tolist() for row in rows] == [tokenizer.encode(text).ids for text in texts]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_longer_than_a_portion_is_encoded_as_a_whole(kind):
+    split = which_library()
+    text = "  \n".join(p.text for p in split.train)
+    tokenizer = train_tokenizer([text], kind, 500)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module.cut_long, "__defaults__", (1000,))
+        if hasattr(text_module.cut_long, "__wrapped__"):
+            patch.setattr(inspect.unwrap(text_module.cut_long), "__defaults__", (1000,))
+        (row,) = encode_rows([text], tokenizer)
+    assert row.tolist() == tokenizer.encode(text).ids
+
+
+# What people pass
+
+
+@pytest.mark.parametrize("texts", ["the cat", b"the cat", 3, None])
+def test_one_text_is_not_a_list_of_texts(texts):
+    for function in (
+        train_tokenizer,
+        lambda t: suggest_kind(t, "word"),
+        lambda t: unknown_share(BPE, t),
+    ):
+        with pytest.raises((ValueError, TypeError), match="texts"):
+            inspect.unwrap(function)(texts)
+
+
+def test_half_a_character_gets_a_sentence():
+    with pytest.raises(ValueError, match="texts must be valid Unicode, number 1"):
+        train_tokenizer(["a", "\ud83d"])
+
+
+def test_sizes_may_be_of_numpy_and_no_floats():
+    train = inspect.unwrap(train_tokenizer)
+    assert train([SENTENCE], "word", np.int64(6)).get_vocab_size() == 6
+    for wrong in (6.0, "6", None):
+        with pytest.raises(ValueError, match="vocab_size must be a whole number, got"):
+            train([SENTENCE], "word", wrong)

@@ -7,7 +7,7 @@ import torch
 from tests.exercises.checks import verdict
 from transformer_lib.tokens import END
 
-CHAPTER = "02_tokens"
+CHAPTER = "03_tokens"
 
 
 def test_count():

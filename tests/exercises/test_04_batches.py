@@ -5,7 +5,7 @@ import torch
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "03_batches"
+CHAPTER = "04_batches"
 
 
 def test_steps():

@@ -1,0 +1,114 @@
+import random
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from tests.exercises.checks import verdict
+
+CHAPTER = "02_splits"
+
+
+def test_twins():
+    def say(answer):
+        return verdict(CHAPTER, "check_twins", answer)
+
+    assert say(0.8).startswith("Right") and say(0.804).startswith("Right")
+    assert say(None).startswith("Not yet")
+    assert "share of lines" in say(0.2)
+    assert "160 to 39" in say(0.5)
+    assert "already known" in say(0.64)
+    assert "both in the test" in say(1)
+    assert "199" in say(0.7)
+    assert "percentage" in say(80.4)
+    assert "one number" in say((0.8,)) and "one number" in say("four in five")
+    for other in (Fraction(160, 199), np.float64(0.804), torch.tensor(0.804)):
+        assert say(other).startswith("Right")
+
+
+def test_seen_unseen():
+    def say(answer):
+        return verdict(CHAPTER, "check_seen", answer)
+
+    def norm(text):
+        return " ".join(text.split()).casefold()
+
+    def right(train, test, correct, same=norm, swap=False, whole=False):
+        known = [same(t) for t in train]
+        seen = [c for t, c in zip(test, correct, strict=True) if same(t) in known]
+        new = [c for t, c in zip(test, correct, strict=True) if same(t) not in known]
+        parts = [sum(p) / len(test if whole else p) if p else None for p in (seen, new)]
+        return parts[::-1] if swap else parts
+
+    assert say(right).startswith("Right")
+    assert say(lambda *_: None).startswith("Not yet")
+    assert "exchanged" in say(lambda *a: right(*a, swap=True))
+    assert "case and white space" in say(lambda *a: right(*a, same=str))
+    assert "case and white space" in say(lambda *a: right(*a, same=str.lower))
+    assert "size of each part" in say(lambda *a: right(*a, whole=True))
+    assert "divides by 0" in say(lambda *a: 1 / 0)
+
+    def unguarded(train, test, correct):
+        seen, new = right(train, test, correct)
+        return seen, new if new is not None else 1 / 0
+
+    assert "divides by 0" in say(unguarded)
+    assert "TypeError" in say(lambda a: 1)
+    assert "Expected" in say(lambda *a: (0.1, 0.2))
+    assert "both are 0" in say(lambda *a: [share or None for share in right(*a)])
+    assert "as a pair" in say(lambda *a: dict(zip(("seen", "new"), right(*a), strict=True)))
+    assert "as a pair" in say(lambda *a: 0.5)
+    assert "percentages" in say(lambda *a: [s if s is None else 100 * s for s in right(*a)])
+    assert "counts" in say(lambda *a: (2, 1))
+
+    def by_mask(train, test, correct):
+        inside = torch.tensor([norm(t) in set(map(norm, train)) for t in test])
+        hits = torch.tensor(correct).float()
+        return tuple(hits[side].mean() if side.any() else None for side in (inside, ~inside))
+
+    assert say(by_mask).startswith("Right")
+
+
+def test_divide():
+    def say(answer):
+        return verdict(CHAPTER, "check_divide", answer)
+
+    def right(passages, share, seed, names=lambda p: sorted({q.source for q in p})):
+        chance = random.Random(seed)
+        chosen = {name for name in names(passages) if chance.random() < share}
+        return [p for p in passages if p.source not in chosen], [
+            p for p in passages if p.source in chosen
+        ]
+
+    def by_passage(passages, share, seed):
+        mixed = random.Random(seed).sample(passages, len(passages))
+        n = round(share * len(mixed))
+        return mixed[n:], mixed[:n]
+
+    assert say(right).startswith("Right")
+    assert say(lambda *a: None).startswith("Not yet")
+    assert "both sides" in say(by_passage)
+    assert "same seed" in say(lambda p, share, seed: right(p, share, None))
+    assert "another order" in say(
+        lambda *a: right(*a, names=lambda p: dict.fromkeys(q.source for q in p))
+    )
+    assert "seed makes no difference" in say(lambda p, share, seed: right(p, share, 0))
+    assert "lost" in say(lambda *a: (right(*a)[0][1:], right(*a)[1]))
+    assert "about 10" in say(lambda p, share, seed: right(p, 0.8, seed))
+    assert "IndexError" in say(lambda *a: [][0])
+
+    def by_hash(passages, share, seed):
+        def in_test(passage):
+            return hash((seed, passage.source)) % 100 < 100 * share
+
+        return [p for p in passages if not in_test(p)], [p for p in passages if in_test(p)]
+
+    assert "changes with each start" in say(by_hash)
+
+    def by_name(passages, share, seed):
+        coin = {p.source: random.Random(f"{seed}/{p.source}").random() for p in passages}
+        return tuple(p for p in passages if coin[p.source] >= share), tuple(
+            p for p in passages if coin[p.source] < share
+        )
+
+    assert say(by_name).startswith("Right")

@@ -1,7 +1,7 @@
 """The block: equal to PyTorch's pre-norm layer, both paths, any mask; and the first weights of a stack."""
 
-import inspect
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
+from tests.builders import as_trained, pytorch_block, unchecked
 from transformer_lib import feed_forward, multi_head_attention
-from transformer_lib.block import Block, initialise
+from transformer_lib.block import Block, init_weights
 
 exact = settings(max_examples=25, deadline=None)
 DTYPES = [torch.float64, torch.float32]
@@ -20,35 +21,7 @@ SHAPES = [(1, 1, 2, 1), (2, 6, 4, 1), (3, 5, 6, 3), (2, 7, 8, 8), (2, 9, 32, 4)]
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 3), st.integers(1, 4))
 
 
-def make(C, H, *, seed=0, dtype=torch.float64, **options):
-    """A block as if it had been trained: no norm at 1 and 0, no bias at 0."""
-    torch.manual_seed(seed)
-    block = Block(C, H, **options)
-    for parameter in block.parameters():
-        nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.4)
-    return block.to(dtype)
-
-
-def twin(block):
-    """nn.TransformerEncoderLayer(norm_first=True) with copied weights."""
-    heads, C = block.attention.heads, block.attention_norm.normalized_shape[0]
-    layer = nn.TransformerEncoderLayer(
-        C, len(heads), 4 * C, dropout=0.0, batch_first=True, norm_first=True
-    )
-    layer = layer.to(block.attention_norm.weight.dtype)
-    maps = [getattr(head, name) for name in ("query", "key", "value") for head in heads]
-    with torch.no_grad():
-        layer.self_attn.in_proj_weight.copy_(torch.cat([m.weight for m in maps]))
-        layer.self_attn.in_proj_bias.copy_(torch.cat([m.bias for m in maps]))
-    for theirs, ours in (
-        (layer.self_attn.out_proj, block.attention.projection),
-        (layer.linear1, block.feed_forward.expand),
-        (layer.linear2, block.feed_forward.contract),
-        (layer.norm1, block.attention_norm),
-        (layer.norm2, block.feed_forward_norm),
-    ):
-        theirs.load_state_dict(ours.state_dict())
-    return layer
+make = partial(as_trained, Block)
 
 
 def padding(B, T, seed=0):
@@ -56,11 +29,6 @@ def padding(B, T, seed=0):
     mask = torch.rand(B, T, generator=torch.Generator().manual_seed(seed)) < 0.6
     mask[torch.arange(B), torch.arange(B) % T] = True
     return mask
-
-
-def unchecked(module, *arguments):
-    """Call forward without the shape checks that the tests add, to reach the package's own."""
-    return inspect.unwrap(type(module).forward)(module, *arguments)
 
 
 def tolerance(dtype):
@@ -74,11 +42,11 @@ def tolerance(dtype):
 def test_equals_pytorch_pre_norm_layer_in_values_and_gradients(shape, dtype, mask, with_maps):
     B, T, C, H = shape
     block = make(C, H, causal=mask == "causal", dtype=dtype)
-    other = twin(block)
+    other = pytorch_block(block)
     real = padding(B, T) if mask == "padding" else None
     x = torch.randn(B, T, C, dtype=dtype, requires_grad=True)
     z = x.detach().clone().requires_grad_()
-    out, maps = block(x, real, with_maps)
+    out, maps = block(x, real, return_attention=with_maps)
     future = torch.ones(T, T, dtype=torch.bool).triu(1) if mask == "causal" else None
     theirs = other(z, src_mask=future, src_key_padding_mask=None if real is None else ~real)
     seen = torch.ones(B, T, dtype=torch.bool) if real is None else real
@@ -190,7 +158,7 @@ def test_padding_does_not_move_real_tokens_in_value_or_gradient(size, causal, se
         grads = []
         for inputs in (x, noise):
             inputs = inputs.clone().requires_grad_()
-            out, maps = block(inputs, real, with_maps)
+            out, maps = block(inputs, real, return_attention=with_maps)
             out[real].square().sum().backward()
             grads.append((out.detach()[real], inputs.grad))
         assert_close(grads[0][0], grads[1][0])
@@ -248,10 +216,10 @@ def test_parameters_and_parts(C, H):
     ("C", "H", "message"),
     [
         (5, 2, "embedding_dim must be a multiple of num_heads, got 5 and 2"),
-        (4, 0, "embedding_dim must be a multiple of num_heads, got 4 and 0"),
-        (4, -2, "embedding_dim must be a multiple of num_heads, got 4 and -2"),
-        (0, 1, "embedding_dim and head_size must be at least 1, got 0 and 0"),
-        (-4, 2, "embedding_dim and head_size must be at least 1, got -4 and -2"),
+        (4, 0, "num_heads must be at least 1, got 0"),
+        (4, -2, "num_heads must be at least 1, got -2"),
+        (0, 1, "embedding_dim must be at least 1, got 0"),
+        (-4, 2, "embedding_dim must be at least 1, got -4"),
     ],
 )
 def test_sizes_that_cannot_be(C, H, message):
@@ -279,14 +247,14 @@ def test_input_of_another_shape(shape):
 )
 def test_padding_mask_of_another_shape(mask, with_maps):
     with pytest.raises(ValueError, match=r"^padding_mask must be a bool tensor of shape \(2, 3\)"):
-        Block(4, 2)(torch.zeros(2, 3, 4), mask, with_maps)
+        Block(4, 2)(torch.zeros(2, 3, 4), mask, return_attention=with_maps)
 
 
 @pytest.mark.parametrize("with_maps", [True, False])
 def test_padding_mask_with_a_row_of_padding_only(with_maps):
     mask = torch.tensor([[True, True, False], [False, False, False]])
     with pytest.raises(ValueError, match=r"at least one real token in each row, rows \[1\]"):
-        Block(4, 2)(torch.zeros(2, 3, 4), mask, with_maps)
+        Block(4, 2)(torch.zeros(2, 3, 4), mask, return_attention=with_maps)
 
 
 def stack(layers, C=64, H=2):
@@ -306,7 +274,7 @@ def test_initialise_standard_deviations(layers, std):
     model = stack(layers)
     for parameter in model.parameters():
         nn.init.constant_(parameter, 7.0)
-    assert initialise(model, layers, std=std) is None
+    assert init_weights(model, layers, std=std) is None
     writing = 0
     for name, parameter in model.named_parameters():
         where, kind = name.rsplit(".", 1)
@@ -326,7 +294,7 @@ def test_initialise_standard_deviations(layers, std):
 def test_initialise_uses_std_002_unless_told_otherwise():
     torch.manual_seed(0)
     model = stack(2)
-    initialise(model, 2)
+    init_weights(model, 2)
     assert model["projection"].weight.std().item() == pytest.approx(0.02, rel=0.03)
     assert model["words"].weight.std().item() == pytest.approx(0.02, rel=0.03)
 
@@ -334,17 +302,17 @@ def test_initialise_uses_std_002_unless_told_otherwise():
 def test_initialise_repeats_with_its_seed():
     model = stack(2)
     torch.manual_seed(3)
-    initialise(model, 2)
+    init_weights(model, 2)
     before = {name: p.clone() for name, p in model.named_parameters()}
     torch.manual_seed(3)
-    initialise(model, 2)
+    init_weights(model, 2)
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]), name
 
 
 def test_initialise_takes_linear_maps_without_bias():
     model = nn.Sequential(nn.Linear(30, 30, bias=False))
-    initialise(model, 1)
+    init_weights(model, 1)
     assert model[0].weight.std() < 0.03
 
 
@@ -353,7 +321,7 @@ def grown(layers, C=64):
     """How many times larger the variance of the stream is at the top."""
     torch.manual_seed(0)
     model = stack(layers, C)
-    initialise(model, layers)
+    init_weights(model, layers)
     start = x = 0.02 * torch.randn(4, 16, C)
     for block in model["blocks"]:
         x, _ = block(x, return_attention=False)
@@ -368,7 +336,7 @@ def test_stream_does_not_grow_with_depth():
 def test_untrained_model_gives_all_tokens_about_the_same_probability():
     torch.manual_seed(0)
     model = stack(4)
-    initialise(model, 4)
+    init_weights(model, 4)
     x = model["words"](torch.randint(500, (8, 20)))
     for block in model["blocks"]:
         x, _ = block(x)
@@ -380,7 +348,6 @@ def test_untrained_model_gives_all_tokens_about_the_same_probability():
 @pytest.mark.parametrize(("layers", "std"), [(0, 0.02), (-1, 0.02), (2, -0.1)])
 def test_initialise_refuses_what_cannot_be(layers, std):
     with pytest.raises(ValueError) as error:
-        initialise(stack(1), layers, std=std)
-    assert str(error.value) == (
-        f"num_layers must be at least 1 and std at least 0, got {layers} and {std}"
-    )
+        init_weights(stack(1), layers, std=std)
+    name, value, low = ("std", std, 0) if std < 0 else ("num_layers", layers, 1)
+    assert str(error.value) == f"{name} must be at least {low}, got {value}"

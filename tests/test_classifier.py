@@ -1,6 +1,5 @@
 """The classifier: equal to PyTorch's layers, a mean over real tokens only, and able to learn."""
 
-import inspect
 import math
 
 import pytest
@@ -11,20 +10,18 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from tests.test_encoder import PADDINGS, put, pytorch_twin, same
-from transformer_lib.block import initialise
+from tests.builders import as_trained, pytorch_stack, unchecked
+from tests.test_encoder import PADDINGS, put, same
 from transformer_lib.classifier import Classifier, EncoderClassifier, mean_pool
 from transformer_lib.encoder import Encoder
 
 exact = settings(max_examples=25, deadline=None)
 
 
-def make(num_classes=3, *, seed=0, std=0.4, dtype=torch.float64, **sizes):
+def make(num_classes=3, *, seed=0, dtype=torch.float64, **sizes):
     """A reader with weights large enough that every part matters."""
-    torch.manual_seed(seed)
     sizes = {"embedding_dim": 8, "num_heads": 2, "num_layers": 2, **sizes}
-    encoder = Encoder(11, 12, **sizes)
-    initialise(encoder, sizes["num_layers"], std=std)
+    encoder = as_trained(Encoder, 11, 12, seed=seed, dtype=dtype, **sizes)
     return EncoderClassifier(encoder, Classifier(sizes["embedding_dim"], 10, num_classes)).to(dtype)
 
 
@@ -67,7 +64,7 @@ def test_classifier_equals_pytorch_in_value_and_gradient(B, C, M, K, dtype):
 @pytest.mark.parametrize("maps", [True, False])
 def test_whole_model_equals_pytorch_in_value_and_gradient(maps, dtype):
     model = make(dtype=dtype)
-    encoder, twin = model.encoder, pytorch_twin(model.encoder)
+    encoder, twin = model.encoder, pytorch_stack(model.encoder.blocks)
     head = nn.Sequential(nn.Linear(8, 10), nn.ReLU(), nn.Linear(10, 3)).to(dtype)
     head[0].load_state_dict(model.classifier.hidden.state_dict())
     head[2].load_state_dict(model.classifier.output.state_dict())
@@ -149,7 +146,10 @@ def test_padding_moves_no_answer_and_no_gradient(where, T, extra, training, maps
     model = make(seed=seed).train(training)
     tokens = torch.randint(11, (1, T))
     wide, real = put(tokens, where, extra, seed)
-    alone, padded = model(tokens, None, maps)[0], model(wide, real, maps)[0]
+    alone, padded = (
+        model(tokens, return_attention=maps)[0],
+        model(wide, real, return_attention=maps)[0],
+    )
     assert_close(padded, alone)
     found = []
     for log_probs in (alone, padded):
@@ -246,11 +246,6 @@ def test_state_goes_to_a_second_model():
 # Bad input
 
 
-def unchecked(module, *arguments):
-    """The module's own forward, without the type checks that the test run may put around it."""
-    return inspect.unwrap(type(module).forward)(module, *arguments)
-
-
 @pytest.mark.parametrize("name", ["embedding_dim", "hidden_dim", "num_classes"])
 @pytest.mark.parametrize("size", [0, -2])
 def test_sizes_below_1_are_refused(name, size):
@@ -269,7 +264,8 @@ def test_vectors_of_another_shape_are_refused(shape):
 def test_parts_that_do_not_fit_are_refused():
     encoder = Encoder(9, 4, embedding_dim=8, num_heads=2, num_layers=1)
     with pytest.raises(
-        ValueError, match="classifier must have the encoder's embedding_dim, 8, it has 4"
+        ValueError,
+        match="encoder and classifier must have the same embedding_dim, got 8 and 4",
     ):
         EncoderClassifier(encoder, Classifier(4, 5, 3))
 

@@ -1,5 +1,6 @@
 """The decoder: equal to PyTorch, blind to the future and to padding, honest losses."""
 
+import copy
 import math
 
 import pytest
@@ -10,7 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from transformer_lib.decoder import IGNORE, Decoder, next_token_loss
+from tests.builders import pytorch_stack
+from transformer_lib.checks import IGNORE
+from transformer_lib.decoder import Decoder, next_token_loss
 
 SIZES = dict(embedding_dim=16, num_heads=2, num_layers=2)
 
@@ -29,41 +32,14 @@ class Reference(nn.Module):
 
     def __init__(self, ours):
         super().__init__()
-        C, H = ours.sizes["embedding_dim"], ours.sizes["num_heads"]
-        dtype = ours.projection.weight.dtype
-        layer = nn.TransformerEncoderLayer(
-            C, H, 4 * C, dropout=0.0, batch_first=True, norm_first=True, dtype=dtype
-        )
         self.words = nn.Embedding.from_pretrained(
             ours.token_embedding.weight.detach().clone(), freeze=False
         )
         self.places = nn.Embedding.from_pretrained(
             ours.position_embedding.weight.detach().clone(), freeze=False
         )
-        self.stack = nn.TransformerEncoder(
-            layer,
-            ours.sizes["num_layers"],
-            norm=nn.LayerNorm(C, dtype=dtype),
-            enable_nested_tensor=False,
-        )
-        self.head = nn.Linear(C, ours.sizes["vocab_size"], dtype=dtype)
-        pairs = [(self.stack.norm, ours.final_norm), (self.head, ours.projection)]
-        with torch.no_grad():
-            for theirs, block in zip(self.stack.layers, ours.blocks, strict=True):
-                heads = block.attention.heads
-                maps = [getattr(h, n) for n in ("query", "key", "value") for h in heads]
-                theirs.self_attn.in_proj_weight.copy_(torch.cat([m.weight for m in maps]))
-                theirs.self_attn.in_proj_bias.copy_(torch.cat([m.bias for m in maps]))
-                pairs += [
-                    (theirs.self_attn.out_proj, block.attention.projection),
-                    (theirs.linear1, block.feed_forward.expand),
-                    (theirs.linear2, block.feed_forward.contract),
-                    (theirs.norm1, block.attention_norm),
-                    (theirs.norm2, block.feed_forward_norm),
-                ]
-            for target, source in pairs:
-                target.weight.copy_(source.weight)
-                target.bias.copy_(source.bias)
+        self.stack = pytorch_stack(ours.blocks, ours.final_norm)
+        self.head = copy.deepcopy(ours.projection)
 
     def forward(self, tokens):
         T = tokens.shape[1]
@@ -190,9 +166,9 @@ def test_padding_with_unscored_targets_moves_no_gradient(side):
     aims = torch.cat([none, targets] if left else [targets, none], 1)
     mask = padded != 0
     gradients = []
-    for arguments in ((tokens, targets), (padded, aims, mask)):
+    for ids, answers, real in ((tokens, targets, None), (padded, aims, mask)):
         model = decoder(std=0.3).double()
-        model(*arguments)[1].backward()
+        model(ids, answers, padding_mask=real).loss.backward()
         gradients.append([p.grad for p in model.parameters()])
     for one, two in zip(*gradients, strict=True):
         assert_close(one, two, atol=1e-10, rtol=1e-8)
@@ -351,7 +327,7 @@ def test_bad_inputs_are_named(call, message):
 
 
 def test_targets_of_another_shape_are_named():
-    from transformer_lib.decoder import check_targets
+    from transformer_lib.checks import check_targets
 
     with pytest.raises(
         ValueError, match=r"targets must have the shape of tokens, \(2, 4\), got \(2, 3\)"
@@ -367,4 +343,4 @@ def test_tokens_beyond_the_cache_are_named():
     with pytest.raises(
         ValueError, match="tokens must fit block_size = 8 with the 6 in the cache, got 3 more"
     ):
-        decoder()(ids(1, 3), cache=FullCache())
+        decoder()(ids(1, 3), return_attention=False, cache=FullCache())

@@ -1,6 +1,5 @@
 """The encoder: equal to PyTorch's, blind to padding, not to order, and clear about bad input."""
 
-import inspect
 import itertools
 
 import pytest
@@ -10,23 +9,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from transformer_lib.block import initialise
-from transformer_lib.encoder import Encoder, check_sizes, check_tokens, embed
+from tests.builders import as_trained, pytorch_stack, unchecked
+from transformer_lib.checks import check_sizes, check_tokens
+from transformer_lib.encoder import Encoder, embed
 
 PADDINGS = ("left", "right", "middle", "scattered")
 exact = settings(max_examples=25, deadline=None)
 SIZES = {"embedding_dim": 8, "num_heads": 2, "num_layers": 3}
 
 
-def make(vocab_size=11, block_size=12, *, seed=0, std=0.4, dtype=torch.float64, **sizes):
-    """An encoder with weights large enough that every part matters."""
-    torch.manual_seed(seed)
-    encoder = Encoder(vocab_size, block_size, **{**SIZES, **sizes})
-    initialise(encoder, len(encoder.blocks), std=std)
-    for parameter in encoder.parameters():
-        if parameter.ndim == 1:  # biases and norms, which would be 0 and 1
-            nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.3)
-    return encoder.to(dtype)
+def make(vocab_size=11, block_size=12, **sizes):
+    return as_trained(Encoder, vocab_size, block_size, **{**SIZES, **sizes})
 
 
 def put(tokens, where, extra, seed=0):
@@ -47,24 +40,6 @@ def put(tokens, where, extra, seed=0):
     wide = torch.randint(11, real.shape, generator=generator)  # any id may stand at padding
     wide[real] = tokens.flatten()
     return wide, real
-
-
-def pytorch_twin(encoder):
-    """nn.TransformerEncoder with the weights of the encoder's blocks."""
-    C, H = encoder.sizes["embedding_dim"], encoder.sizes["num_heads"]
-    layer = nn.TransformerEncoderLayer(C, H, 4 * C, dropout=0.0, batch_first=True, norm_first=True)
-    twin = nn.TransformerEncoder(layer, len(encoder.blocks), enable_nested_tensor=False)
-    twin = twin.to(encoder.token_embedding.weight.dtype)
-    with torch.no_grad():
-        for ours, theirs in zip(encoder.blocks, twin.layers, strict=True):
-            heads = ours.attention.heads
-            parts = [getattr(h, n) for n in ("query", "key", "value") for h in heads]
-            theirs.self_attn.in_proj_weight.copy_(torch.cat([p.weight for p in parts]))
-            theirs.self_attn.in_proj_bias.copy_(torch.cat([p.bias for p in parts]))
-            for one, other in pairs(ours, theirs):
-                other.weight.copy_(one.weight)
-                other.bias.copy_(one.bias)
-    return twin
 
 
 def pairs(ours, theirs):
@@ -92,7 +67,7 @@ def same(one, other):
 )
 def test_values_and_gradients_equal_pytorch(B, T, C, H, N, maps, dtype):
     encoder = make(embedding_dim=C, num_heads=H, num_layers=N, dtype=dtype)
-    twin = pytorch_twin(encoder)
+    twin = pytorch_stack(encoder.blocks)
     tokens = torch.randint(11, (B, T))
     real = torch.arange(T) < torch.randint(1, T + 1, (B, 1))
     ours = encoder(tokens, real, return_attention=maps)[0]
@@ -121,7 +96,7 @@ def test_values_and_gradients_equal_pytorch(B, T, C, H, N, maps, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_maps_equal_pytorch_layer_by_layer(dtype):
     encoder = make(dtype=dtype)
-    twin = pytorch_twin(encoder)
+    twin = pytorch_stack(encoder.blocks)
     tokens = torch.randint(11, (2, 9))
     x = encoder.token_embedding(tokens) + encoder.position_embedding.weight[:9]
     for layer, ours in zip(twin.layers, encoder(tokens)[1], strict=True):
@@ -168,8 +143,8 @@ def test_padding_moves_no_value_wherever_it_stands(where, T, extra, training, ma
     encoder = make(seed=seed).train(training)
     tokens = torch.randint(11, (1, T))
     wide, real = put(tokens, where, extra, seed)
-    alone, alone_maps = encoder(tokens, None, maps)
-    padded, padded_maps = encoder(wide, real, maps)
+    alone, alone_maps = encoder(tokens, return_attention=maps)
+    padded, padded_maps = encoder(wide, real, return_attention=maps)
     assert_close(padded[real], alone[0])
     for one, other in zip(alone_maps or [], padded_maps or [], strict=True):
         assert_close(other[:, :, real[0]][..., real[0]], one)
@@ -191,7 +166,10 @@ def test_padding_moves_no_gradient_wherever_it_stands(where, T, extra, training,
     wide, real = put(tokens, where, extra, seed)
     direction = torch.randn(T, 8, dtype=torch.float64)
     found = []
-    for encodings in (encoder(tokens, None, maps)[0][0], encoder(wide, real, maps)[0][real]):
+    for encodings in (
+        encoder(tokens, return_attention=maps)[0][0],
+        encoder(wide, real, return_attention=maps)[0][real],
+    ):
         encoder.zero_grad()
         (encodings * direction).sum().backward()
         found.append([p.grad.clone() for p in encoder.parameters()])
@@ -436,17 +414,12 @@ BAD_SIZES = {
 }
 
 
-def unchecked(module, *arguments):
-    """The module's own forward, without the type checks that the test run may put around it."""
-    return inspect.unwrap(type(module).forward)(module, *arguments)
-
-
 @pytest.mark.parametrize("case", BAD_TOKENS)
 @pytest.mark.parametrize("maps", [True, False])
 def test_bad_tokens_are_refused(case, maps):
     tokens, message = BAD_TOKENS[case]
     with pytest.raises(ValueError, match=message):
-        unchecked(make(), tokens, None, maps)
+        unchecked(make(), tokens, return_attention=maps)
 
 
 @pytest.mark.parametrize("case", BAD_MASKS)
@@ -454,7 +427,7 @@ def test_bad_tokens_are_refused(case, maps):
 def test_bad_masks_are_refused(case, maps):
     mask, message = BAD_MASKS[case]
     with pytest.raises(ValueError, match=message):
-        unchecked(make(), torch.zeros(2, 2).long(), mask, maps)
+        unchecked(make(), torch.zeros(2, 2).long(), mask, return_attention=maps)
 
 
 @pytest.mark.parametrize("case", BAD_SIZES)
@@ -468,6 +441,7 @@ def test_the_checks_name_what_they_are_given():
     assert check_sizes(width=3, depth=1) == {"width": 3, "depth": 1}
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
         check_sizes(width=3, depth=0)
-    with pytest.raises(ValueError, match="targets must be ids from 0"):
-        check_tokens(torch.tensor([[7]]), 5, 6, name="targets")
-    check_tokens(torch.tensor([[0, 4]]), 5, 2)  # the largest that fit
+    sizes = {"vocab_size": 5, "block_size": 2}
+    with pytest.raises(ValueError, match="tokens must be ids from 0"):
+        check_tokens(torch.tensor([[7]]), sizes)
+    check_tokens(torch.tensor([[0, 4]]), sizes)  # the largest that fit

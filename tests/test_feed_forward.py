@@ -1,6 +1,6 @@
 """The feed-forward network: equal to PyTorch's linear maps, each position alone, clear about bad input."""
 
-import inspect
+from functools import partial
 
 import pytest
 import torch
@@ -10,18 +10,14 @@ from torch import nn
 from torch.func import functional_call, jacrev
 from torch.testing import assert_close
 
+from tests.builders import as_trained, unchecked
 from transformer_lib.feed_forward import FeedForward
 
 exact = settings(max_examples=25, deadline=None)
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 9))
 
 
-def make(C, *, seed=0, dropout=0.0, dtype=torch.float64):
-    torch.manual_seed(seed)
-    network = FeedForward(C, dropout=dropout)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.5)
-    return network.to(dtype)
+make = partial(as_trained, FeedForward, std=0.5)
 
 
 def twin(network):
@@ -34,11 +30,6 @@ def twin(network):
         for theirs, ours in copied:
             theirs.copy_(ours)
     return other
-
-
-def unchecked(module, *arguments):
-    """Call forward without the shape checks that the tests add, to reach the package's own."""
-    return inspect.unwrap(type(module).forward)(module, *arguments)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -1,0 +1,226 @@
+"""The checks of the encoder's exercises: right answers pass, wrong ones are named."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.exercises.checks import verdict
+
+CHAPTER = "09_encoder"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ((8, 20, 48), 5, (8, 3, 20, 20)),
+        [[8, 20, 48], 5, [8, 3, 20, 20]],
+        (torch.Size([8, 20, 48]), 5, torch.Size([8, 3, 20, 20])),
+        (torch.tensor([8, 20, 48]), torch.tensor(5), torch.tensor([8, 3, 20, 20])),
+        ((np.int64(8), 20.0, 48), np.int64(5), (8, 3, 20, 20)),
+        "((8, 20, 48), 5, (8, 3, 20, 20))",
+    ],
+)
+def test_shapes_right(answer):
+    assert verdict(CHAPTER, "check_shapes", answer).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "Not yet"),
+        (((8, 40, 48), 5, (8, 3, 40, 40)), "block_size"),
+        (((8, 20, 500), 5, (8, 3, 20, 20)), "encodings are wrong"),
+        (((8, 20, 48), 3, (8, 5, 20, 20)), "number of maps"),
+        (((8, 20, 16), 5, (8, 3, 20, 20)), "encodings are wrong"),
+        (((8, 20, 48), 15, (8, 20, 20)), "number of maps"),
+        (((8, 20, 48), 5, (8, 20, 20)), "heads"),
+        (((8, 20, 48), 5, (8, 3, 20, 16)), "shape of a map"),
+        ("no idea", "encodings"),
+    ],
+)
+def test_shapes_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_shapes", answer)
+
+
+def parameters(
+    V, T, C, N, words=True, places=True, block=lambda C: 12 * C * C + 13 * C, last=0, layers=None
+):
+    return words * V * C + places * T * C + (layers or N) * block(C) + last * C
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        parameters,
+        lambda V, T, C, N: C * (V + T + N * (12 * C + 13)),
+        lambda V, T, C, N: float(C * (V + T) + sum(12 * C**2 + 13 * C for _ in range(N))),
+        lambda *a: torch.tensor(parameters(*a)),
+        lambda *a: np.int64(parameters(*a)),
+    ],
+)
+def test_parameters_right(answer):
+    assert verdict(CHAPTER, "check_parameters", answer).startswith("Right")
+
+
+def not_written(*_):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda V, T, C: 0, "Not yet: it stopped with TypeError"),
+        (lambda *a: parameters(*a, places=False), "table of positions"),
+        (lambda *a: parameters(*a, words=False), "table of words"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C), "biases and norms"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "layer norms"),
+        (
+            lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C),
+            "biases of the linear maps",
+        ),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 11 * C), "two norms"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 10 * C), "4C biases"),
+        (lambda *a: parameters(*a, block=lambda C: 11 * C * C + 12 * C), "projection"),
+        (lambda *a: parameters(*a, block=lambda C: 8 * C * C + 9 * C), "attention is missing"),
+        (lambda *a: parameters(*a, block=lambda C: 4 * C * C + 8 * C), "feed-forward part"),
+        (lambda *a: parameters(*a, last=2), "no norm after the last"),
+        (lambda *a: "many", "Not yet"),
+        (lambda *a: parameters(*a, layers=1), "one block only"),
+        (lambda *a: 7, "one by one"),
+    ],
+)
+def test_parameters_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_parameters", answer)
+
+
+def waves(T, C, power=lambda i, C: 10_000 ** (-2 * i / C), first=0, swap=False):
+    """The table by two loops."""
+    table = torch.zeros(T, C)
+    for t in range(T):
+        for i in range(C // 2):
+            pair = [math.sin((t + first) * power(i, C)), math.cos((t + first) * power(i, C))]
+            table[t, 2 * i : 2 * i + 2] = torch.tensor(pair[::-1] if swap else pair)
+    return table
+
+
+def by_einsum(T, C):
+    speed = torch.exp(-math.log(10_000) * torch.arange(0, C, 2) / C).double()
+    angle = torch.einsum("t,i->ti", torch.arange(T).double(), speed)
+    return torch.stack((angle.sin(), angle.cos()), 2).reshape(T, C)
+
+
+def by_columns(T, C, power=lambda c, C: (c - c % 2) / C):
+    """Column by column, in plain numbers."""
+    functions = math.sin, math.cos
+    return [[functions[c % 2](t / 10_000 ** power(c, C)) for c in range(C)] for t in range(T)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        waves,
+        lambda T, C: waves(T, C).double(),
+        lambda T, C: waves(T, C).tolist(),
+        by_einsum,
+        by_columns,
+        lambda T, C: np.array(by_columns(T, C)),
+        lambda T, C: list(waves(T, C)),
+    ],
+)
+def test_waves_right(answer):
+    assert verdict(CHAPTER, "check_waves", answer).startswith("Right")
+
+
+def halves(T, C):
+    table = waves(T, C)
+    return torch.cat([table[:, 0::2], table[:, 1::2]], 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda T, C: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda T, C: torch.zeros(T, C - 1), "Not yet"),
+        (lambda T, C: waves(T, C).view(T, C // 2, 2), "shape must be (9, 6)"),
+        (halves, "take turns"),
+        (lambda T, C: waves(T, C, swap=True), "exchanged"),
+        (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-i / C)), "exponent"),
+        (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (-4 * i / C)), "exponent"),
+        (lambda T, C: by_columns(T, C, lambda c, C: 2 * c / C), "exponent"),
+        (lambda T, C: by_columns(T, C, lambda c, C: c / C), "same exponent in both"),
+        (lambda T, C: waves(T, C).T, "shape must be (9, 6)"),
+        (lambda T, C: waves(T, C, lambda i, C: 10_000 ** (2 * i / C)), "Divide"),
+        (lambda T, C: waves(T, C, first=1), "counted from 0"),
+        (lambda T, C: torch.zeros(T, C), "Not these waves"),
+    ],
+)
+def test_waves_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_waves", answer)
+
+
+def encode(encoder, tokens, mask, places=None, seen=True, maps="real"):
+    """The encoder, written out, with bugs to choose from."""
+    places = (mask.long().cumsum(1) - 1).clamp(0) if places is None else places
+    x = start = encoder.token_embedding.weight[tokens] + encoder.position_embedding.weight[places]
+    kept = []
+    for block in encoder.blocks:
+        where = start if maps == "start" else x
+        x, weights = block(x, mask if seen else None)
+        kept += [block(where, mask)[1] if maps == "start" else weights]
+    return x, kept[:-1] if maps == "dropped" else kept
+
+
+def encode_by_loop(encoder, tokens, mask):
+    words, places = encoder.token_embedding.weight, encoder.position_embedding.weight
+    rows = []
+    for row, real in zip(tokens.tolist(), mask.tolist(), strict=True):
+        seen = [max(sum(real[: t + 1]) - 1, 0) for t in range(len(row))]
+        rows.append(torch.stack([words[i] + places[n] for i, n in zip(row, seen, strict=True)]))
+    x, maps = torch.stack(rows), ()
+    for block in encoder.blocks:
+        x, weights = block(x, mask)
+        maps = (*maps, weights)
+    return [x, maps]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        encode,
+        lambda encoder, tokens, mask: encoder(tokens, mask),
+        encode_by_loop,
+        lambda *a: (encode(*a)[0].detach(), torch.stack(encode(*a)[1])),
+    ],
+)
+def test_bugs_right(answer):
+    assert verdict(CHAPTER, "check_bugs", answer).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda *a: encode(*a)[0], "encodings and the maps"),
+        (lambda e, t, m: e(t, m, return_attention=False), "maps are not those"),
+        (lambda e, t, m: encode(e, t, m, places=m.cumsum(1)), "even without padding"),
+        (lambda e, t, m: encode(e, t, ~m), "stopped with"),
+        (lambda *a: encode(*a, places=torch.arange(6).expand(2, 6)), "padding on the left"),
+        (lambda *a: encode(*a, seen=False), "look at padding"),
+        (lambda *a: encode(*a, maps="start"), "maps are not those"),
+        (lambda *a: encode(*a, maps="dropped"), "maps are not those"),
+        (
+            lambda e, t, m: (encode(e, t, m)[0], encode(e, t, m, seen=False)[1]),
+            "maps are not those",
+        ),
+        (lambda e, t, m: (e.token_embedding(t), e(t, m)[1]), "even without padding"),
+    ],
+)
+def test_bugs_wrong(answer, hint):
+    said = verdict(CHAPTER, "check_bugs", answer)
+    assert said.startswith("Not yet") and hint in said

@@ -1,0 +1,223 @@
+"""The checks of the exercises on many heads: right answers written in other ways, stubs, and the mistakes they name."""
+
+import math
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.exercises.checks import verdict
+
+CHAPTER = "06_multi_head_attention"
+
+
+def say(check, answer):
+    return verdict(CHAPTER, check, answer)
+
+
+def test_shapes():
+    right = [[4, 9, 60], [4, 5, 9, 9], [12, 60]]
+    assert say("check_shapes", right).startswith("Right")
+    assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right")
+    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right")
+    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith("Right")
+    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right")
+    assert say("check_shapes", None).startswith("Not yet")
+    assert "key.weight is missing" in say("check_shapes", right[:2])
+    assert "C wide" in say("check_shapes", ((4, 9, 12), (4, 5, 9, 9), (12, 60)))
+    assert "output is wrong" in say("check_shapes", ((9, 60), (4, 5, 9, 9), (12, 60)))
+    assert "batch first" in say("check_shapes", ((4, 9, 60), (5, 4, 9, 9), (12, 60)))
+    assert "T by T" in say("check_shapes", ((4, 9, 60), (4, 9, 9), (12, 60)))
+    assert "stacked" in say("check_shapes", ((4, 9, 60), (4, 5, 9, 9), (60, 60)))
+    assert "transposed" in say("check_shapes", ((4, 9, 60), (4, 5, 9, 9), (60, 12)))
+    assert "key.weight" in say("check_shapes", ((4, 9, 60), (4, 5, 9, 9), (5, 60)))
+
+
+def outputs(attention, x):
+    weight, bias = attention.stacked()
+    qkv = F.linear(x, weight, bias).unflatten(-1, (3, len(attention.heads), -1))
+    return F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4))  # (B, H, T, D)
+
+
+def test_repair():
+    def loop(attention, x):
+        return attention.projection(torch.cat([head(x)[0] for head in attention.heads], -1))
+
+    def einsum(attention, x):
+        joined = torch.einsum("bhtd->bthd", outputs(attention, x)).reshape(x.shape)
+        return attention.projection(joined)
+
+    def sum_over_heads(attention, x):
+        W, b = attention.projection.weight, attention.projection.bias
+        return (
+            sum(head(x)[0] @ W[:, 4 * h :][:, :4].T for h, head in enumerate(attention.heads)) + b
+        )
+
+    def by_hand(attention, x):
+        outs = []
+        for head in attention.heads:
+            scores = head.query(x) @ head.key(x).mT / math.sqrt(4)
+            outs.append(scores.softmax(-1) @ head.value(x))
+        return attention.projection(torch.cat(outs, -1)).double().numpy()
+
+    def kinds_last(attention, x):
+        qkv = F.linear(x, *attention.stacked()).unflatten(-1, (3, 3, 4)).permute(3, 0, 2, 1, 4)
+        joined = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
+        return attention.projection(joined)
+
+    assert say("check_repair", loop).startswith("Right")
+    assert say("check_repair", sum_over_heads).startswith("Right")
+    assert say("check_repair", by_hand).startswith("Right")
+    assert say("check_repair", einsum).startswith("Right")
+    assert say("check_repair", lambda a, x: None).startswith("Not yet")
+    assert say("check_repair", lambda a, x: a.nothing).startswith("Not yet")
+    wrong = {
+        "back beside the tokens": lambda a, x: a.projection(outputs(a, x).reshape(x.shape)),
+        "head by head": lambda a, x: a.projection(
+            outputs(a, x).permute(0, 2, 3, 1).reshape(x.shape)
+        ),
+        "projection is missing": lambda a, x: outputs(a, x).transpose(1, 2).reshape(x.shape),
+        "bias of the projection": lambda a, x: F.linear(
+            outputs(a, x).transpose(1, 2).flatten(2), a.projection.weight
+        ),
+        "Still broken": kinds_last,
+        "calls the module": lambda a, x: a(x)[0],
+        "the output alone": lambda a, x: (loop(a, x), None),
+        "shape must be": outputs,
+        "Not these values": lambda a, x: x,
+    }
+    for mistake, answer in wrong.items():
+        assert mistake in say("check_repair", answer)
+
+
+def built(weights=None, biases=None, projection=True, **options):
+    """A to_torch that does as told."""
+
+    def to_torch(attention):
+        C = attention.projection.in_features
+        twin = nn.MultiheadAttention(
+            C, **{"num_heads": len(attention.heads), "batch_first": True, **options}
+        )
+        weight, bias = attention.stacked()
+        twin.in_proj_weight.data.copy_(weights(attention, weight) if weights else weight)
+        if twin.in_proj_bias is not None:
+            twin.in_proj_bias.data.copy_(bias * 0 if biases == "none" else bias)
+        if projection:
+            twin.out_proj.load_state_dict(
+                {
+                    k: v
+                    for k, v in attention.projection.state_dict().items()
+                    if k in twin.out_proj.state_dict()
+                }
+            )
+        return twin
+
+    return to_torch
+
+
+def test_to_torch():
+    def by_slices(attention):
+        twin, D = nn.MultiheadAttention(12, 3, batch_first=True), 4
+        with torch.no_grad():
+            for h, head in enumerate(attention.heads):
+                for n, m in enumerate((head.query, head.key, head.value)):
+                    twin.in_proj_weight[n * 12 + h * D :][:D] = m.weight
+                    twin.in_proj_bias[n * 12 + h * D :][:D] = m.bias
+            twin.out_proj.weight.copy_(attention.projection.weight)
+            twin.out_proj.bias.copy_(attention.projection.bias)
+        return twin
+
+    assert say("check_to_torch", by_slices).startswith("Right")
+    assert say("check_to_torch", built()).startswith("Right")
+
+    def by_parameters(attention):
+        twin = nn.MultiheadAttention(12, 3, batch_first=True)
+        stacked = map(nn.Parameter, attention.stacked())
+        twin.in_proj_weight, twin.in_proj_bias = stacked
+        twin.out_proj.weight = attention.projection.weight
+        twin.out_proj.bias = attention.projection.bias
+        return twin.eval()
+
+    assert say("check_to_torch", by_parameters).startswith("Right")
+    assert say("check_to_torch", lambda a: None).startswith("Not yet")
+    assert "must be an nn.MultiheadAttention" in say("check_to_torch", lambda a: a)
+    assert "drops weights" in say("check_to_torch", built(dropout=0.5))
+    assert say("check_to_torch", lambda a: a.nothing).startswith("Not yet")
+
+    def head_by_head(attention, weight):
+        return torch.cat(
+            [getattr(h, n).weight for h in attention.heads for n in ("query", "key", "value")]
+        )
+
+    assert "batch_first" in say("check_to_torch", built(batch_first=False))
+    assert "has 1 heads" in say("check_to_torch", built(num_heads=1))
+    assert "no biases" in say("check_to_torch", built(bias=False))
+    assert "head by head" in say("check_to_torch", built(weights=head_by_head))
+    assert "in turn" in say("check_to_torch", built(weights=lambda a, w: w.flip(0)))
+    assert "in_proj_bias" in say("check_to_torch", built(biases="none"))
+    assert "projection" in say("check_to_torch", built(projection=False))
+
+
+def changed(change, copied=True):
+    def without_head(attention, h):
+        copy = deepcopy(attention) if copied else attention
+        with torch.no_grad():
+            change(copy, h)
+        return copy
+
+    return without_head
+
+
+def test_without():
+    def value_and_bias(copy, h):
+        copy.heads[h].value.weight.zero_()
+        copy.heads[h].value.bias.zero_()
+
+    def columns(copy, h):
+        copy.projection.weight[:, 4 * h : 4 * h + 4] = 0
+
+    def rows(copy, h):
+        copy.projection.weight[4 * h : 4 * h + 4] = 0
+
+    def in_turn(copy, h):
+        copy.projection.weight[:, h::3] = 0
+
+    def bias_too(copy, h):
+        columns(copy, h)
+        copy.projection.bias.zero_()
+
+    def rows_and_bias(copy, h):
+        rows(copy, h)
+        copy.projection.bias[4 * h : 4 * h + 4] = 0
+
+    def one_column(copy, h):
+        copy.projection.weight[:, h] = 0
+
+    def silent_query(copy, h):
+        copy.heads[h].query.weight.zero_()
+        copy.heads[h].query.bias.zero_()
+
+    def hook(copy, h):
+        copy.heads[h].register_forward_hook(lambda _, x, out: (0 * out[0], out[1]))
+
+    assert say("check_without", changed(hook)).startswith("Right")
+    assert "Rows and bias" in say("check_without", changed(rows_and_bias))
+    assert "One column" in say("check_without", changed(one_column))
+    assert "its average" in say("check_without", changed(silent_query))
+    assert say("check_without", changed(value_and_bias)).startswith("Right")
+    assert say("check_without", changed(columns)).startswith("Right")
+    assert say("check_without", lambda a, h: None).startswith("Not yet")
+    assert say("check_without", lambda a, h: a.heads[7]).startswith("Not yet")
+    assert "nothing off" in say("check_without", changed(lambda copy, h: None))
+    assert "Rows are zeroed" in say("check_without", changed(rows))
+    assert "bias of the value" in say(
+        "check_without", changed(lambda copy, h: copy.heads[h].value.weight.zero_())
+    )
+    assert "not in turn" in say("check_without", changed(in_turn))
+    assert "bias of the projection" in say("check_without", changed(bias_too))
+    assert "work on a copy" in say("check_without", changed(columns, copied=False))
+    assert "Not this output" in say(
+        "check_without", changed(lambda copy, h: copy.projection.weight.zero_())
+    )

@@ -1,0 +1,207 @@
+"""One drop-in for scaled_dot_product_attention: its three ways agree, and each is taken where it is meant to be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from transformer_lib import speed
+from transformer_lib.multi_head_attention import fused_attention
+from transformer_lib.speed import attention
+
+WAYS = ["_written_out", "_in_float32"]
+
+
+def some(*shape, seed=0, kind=torch.bfloat16):
+    """Queries, keys and values, numbers that bfloat16 can hold."""
+    drawn = torch.randn(3, *shape, generator=torch.Generator().manual_seed(seed))
+    return drawn.bfloat16().to(kind)
+
+
+def test_the_module_needs_nothing_else_of_the_library():
+    tree = ast.parse(Path(speed.__file__).read_text("utf-8"))
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("masked", ["none", "causal", "mask"])
+def test_full_precision_is_pytorchs_own_call(kind, masked):
+    qkv = some(2, 3, 7, 4, kind=kind)
+    mask = torch.ones(2, 1, 7, 7, dtype=torch.bool).tril() if masked == "mask" else None
+    causal = masked == "causal"
+    expected = F.scaled_dot_product_attention(*qkv, mask, is_causal=causal)
+    assert torch.equal(attention(*qkv, mask, is_causal=causal), expected)
+
+
+@pytest.mark.parametrize("autocast", [True, False])
+def test_bfloat16_attention_is_that_of_float32_rounded_once(autocast):
+    q, k, v = some(2, 4, 33, 8)
+    wide = fused_attention(q.float(), k.float(), v.float(), causal=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        short = fused_attention(q, k, v, causal=True)
+    assert torch.equal(short, wide.bfloat16())
+
+
+@pytest.mark.parametrize("amx", [True, False])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("padded", [True, False])
+def test_bfloat16_attention_of_large_heads_is_near_float32(monkeypatch, amx, causal, padded):
+    """Both ways: the equation written out, and the kernel in 32 bits; values and gradients."""
+    monkeypatch.setattr(speed, "_AMX", amx)
+    low = some(2, 3, 20, 64).requires_grad_()
+    wide = low.detach().float().requires_grad_()
+    mask = torch.arange(20) < torch.tensor([[20], [13]]) if padded else None
+    for qkv in (wide, low):
+        fused_attention(*qkv, causal, mask).float().square().mean().backward()
+    out = fused_attention(*low, causal, mask)
+    assert out.dtype == torch.bfloat16
+    assert_close(out.float(), fused_attention(*wide, causal, mask), atol=0.02, rtol=0.02)
+    assert (low.grad.float() - wide.grad).norm() < 0.02 * wide.grad.norm()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("queries", [1, 3, 7])
+def test_each_way_takes_fewer_queries_than_keys(way, queries):
+    q, k, v = some(2, 3, 7, 64)
+    q, mask = q[:, :, :queries], torch.ones(queries, 7, dtype=torch.bool).tril(7 - queries)
+    found = getattr(speed, way)(q, k, v, mask, False, 0.0)
+    expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), mask)
+    assert_close(found.double(), expected, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("amx", "kind", "D", "T", "taken"),
+    [
+        (True, torch.bfloat16, 64, 512, ["_written_out"]),
+        (False, torch.bfloat16, 64, 512, ["_in_float32"]),
+        (True, torch.bfloat16, 63, 512, ["_in_float32"]),
+        (True, torch.bfloat16, 64, 513, ["_in_float32"]),
+        (True, torch.float32, 64, 512, []),
+        (False, torch.float64, 64, 512, []),
+    ],
+)
+def test_the_equation_is_written_out_for_large_heads_and_few_keys_only(
+    monkeypatch, amx, kind, D, T, taken
+):
+    """Beyond, maps would need memory that grows with the square of T."""
+    asked = []
+
+    def watched(name, way):
+        def call(*given):
+            asked.append(name)
+            return way(*given)
+
+        return call
+
+    monkeypatch.setattr(speed, "_AMX", amx)
+    for name in WAYS:
+        monkeypatch.setattr(speed, name, watched(name, getattr(speed, name)))
+    fused_attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
+    assert asked == taken
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_dropout_drops_weights_on_each_way(monkeypatch, amx):
+    monkeypatch.setattr(speed, "_AMX", amx)
+    q = k = torch.zeros(1, 1, 100, 64, dtype=torch.bfloat16)
+    v = torch.ones_like(q)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        out = attention(q, k, v, dropout=0.5)[0, 0]
+    assert abs(out.mean() - 1) < 0.05 and 0.05 < out.std() < 0.2  # 100 coins a row
+
+
+# ---- AdamW with fewer counters ----
+
+
+def two_optimizers(shapes, **how):
+    """Equal parameters, ours and PyTorch's AdamW over them."""
+    torch.manual_seed(0)
+    ours = [torch.randn(shape).requires_grad_() for shape in shapes]
+    theirs = [p.detach().clone().requires_grad_() for p in ours]
+    how = {"lr": 1e-2, "fused": True} | how
+    return ours, theirs, speed.AdamW(ours, **how), torch.optim.AdamW(theirs, **how)
+
+
+def go(ours, theirs, a, b, steps, without=()):
+    for _ in range(steps):
+        for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+            gradient = None if i in without else torch.randn_like(p)
+            p.grad, q.grad = gradient, gradient if gradient is None else gradient.clone()
+        a.step()
+        b.step()
+
+
+def same_all(ours, theirs, a, b):
+    for p, q in zip(ours, theirs, strict=True):
+        assert torch.equal(p, q)
+    left, right = a.state_dict(), b.state_dict()
+    assert left["state"].keys() == right["state"].keys()
+    for i, state in right["state"].items():
+        assert state.keys() == left["state"][i].keys()
+        for key, value in state.items():
+            assert (
+                torch.equal(left["state"][i][key], value)
+                and value.dtype == left["state"][i][key].dtype
+            )
+
+
+SHAPES = [(5, 3), (4,), (2, 3, 2), (1,)]
+
+
+@pytest.mark.parametrize("how", [{}, {"weight_decay": 0.3}, {"betas": (0.5, 0.6)}, {"eps": 0.1}])
+def test_adamw_makes_pytorchs_steps_and_keeps_its_state(how):
+    four = two_optimizers(SHAPES, **how)
+    go(*four, 5)
+    same_all(*four)
+
+
+def test_adamw_counts_apart_what_steps_apart():
+    """A parameter without a gradient keeps its count while the others, that shared it, go on."""
+    four = two_optimizers(SHAPES)
+    go(*four, 2)
+    go(*four, 3, without=(1,))
+    same_all(*four)
+    go(*four, 2)
+    same_all(*four)
+    counts = [int(s["step"]) for s in four[2].state_dict()["state"].values()]
+    assert counts == [7, 4, 7, 7]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_adamw_goes_on_from_what_either_saved(turned):
+    ours, theirs, a, b = two_optimizers(SHAPES)
+    go(ours, theirs, a, b, 3)
+    again, torchs = speed.AdamW(ours, 1e-2, fused=True), torch.optim.AdamW(theirs, 1e-2, fused=True)
+    first, second = (b, a) if turned else (a, b)
+    again.load_state_dict(first.state_dict())
+    torchs.load_state_dict(second.state_dict())
+    go(ours, theirs, again, torchs, 3)
+    same_all(ours, theirs, again, torchs)
+
+
+@pytest.mark.parametrize("how", [{"amsgrad": True}, {"maximize": True}, {"fused": False}])
+def test_adamw_leaves_to_pytorch_what_it_does_not_do(how):
+    four = two_optimizers(SHAPES, **how)
+    go(*four, 3)
+    same_all(*four)
+
+
+def test_adamw_takes_groups_schedules_and_closures():
+    p, q = torch.ones(3).requires_grad_(), torch.ones(2).requires_grad_()
+    optimizer = speed.AdamW([{"params": [p], "lr": 0.1}, {"params": [q], "lr": 0.0}], fused=True)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = p.sum() + q.sum()
+        loss.backward()
+        return loss
+
+    assert float(optimizer.step(closure).detach()) == 5
+    scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == 0.05
+    assert torch.equal(q.detach(), torch.ones(2)) and (p < 1).all()

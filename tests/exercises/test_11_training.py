@@ -1,0 +1,107 @@
+"""The checks of the training chapter tell right answers from wrong ones."""
+
+import math
+
+import torch
+
+from tests.exercises.checks import verdict
+
+
+def judge(check, answer):
+    return verdict("11_training", check, answer)
+
+
+def test_cosine():
+    def half(d):
+        return math.cos(math.pi * d / 2) ** 2
+
+    def right(step, steps, warmup):
+        done = max(0, step - warmup) / (steps - warmup)
+        return min((step + 1) / warmup, half(done))
+
+    assert judge("check_cosine", right).startswith("Right")
+    assert judge("check_cosine", lambda *_: None).startswith("Not yet")
+    assert judge("check_cosine", lambda *_: 1 / 0).startswith("Not yet")
+    for wrong, word in (
+        (lambda s, n, w: s / w if s < w else half((s - w) / (n - w)), "count"),
+        (lambda s, n, w: (s + 1) / w if s < w else half(s / n), "jumps"),
+        (lambda s, n, w: half(s / n), "missing"),
+        (lambda s, n, w: (s + 1) / w if s < w else (n - s) / (n - w), "straight line"),
+        (lambda s, n, w: min(1, (s + 1) / w), "does not fall"),
+        (lambda s, n, w: 0.3, "Not this curve"),
+    ):
+        said = judge("check_cosine", wrong)
+        assert word in said and not said.startswith("Right")
+
+
+def test_clip():
+    def right(gradients, limit):
+        norm = torch.linalg.vector_norm(torch.cat([g.reshape(-1) for g in gradients]))
+        return tuple(g / torch.clamp(norm / limit, min=1) for g in gradients)
+
+    def whole(gradients, limit):
+        norm = torch.cat([g.flatten() for g in gradients]).norm()
+        return [g * limit / norm for g in gradients]
+
+    assert judge("check_clip", right).startswith("Right")
+    assert judge("check_clip", lambda g, m: (x for x in right(g, m))).startswith("Right")
+    assert "shapes" in judge(
+        "check_clip", lambda g, m: [torch.cat([x.flatten() for x in right(g, m)])]
+    )
+    assert judge("check_clip", lambda g, limit: None).startswith("Not yet")
+    for wrong, word in (
+        (whole, "scale down only"),
+        (lambda gs, m: [g * min(1, m / g.norm()) for g in gs], "alone"),
+        (lambda gs, m: [g.clamp(-m, m) for g in gs], "one by one"),
+        (lambda gs, m: gs, "7.00"),
+        (lambda gs, m: [g.flatten() for g in right(gs, m)], "shapes"),
+        (lambda gs, m: [-g for g in right(gs, m)], "direction"),
+        (lambda gs, m: right(gs, 1.0), "limit used"),
+        (lambda gs, m: [g * (right(gs, m)[0] is g) for g in right(gs, m)], "scale down only"),
+    ):
+        said = judge("check_clip", wrong)
+        assert word in said and not said.startswith("Right"), said
+
+
+def loop(order, rate_sign=1):
+    def answer(weight, gradient_of, steps, rate=0.1):
+        optimizer = torch.optim.SGD([weight], lr=rate_sign * rate)
+        for step in range(steps):
+            loss = (weight * gradient_of(step)).sum()
+            for action in order:
+                {"zero": optimizer.zero_grad, "back": loss.backward, "step": optimizer.step}[
+                    action
+                ]()
+
+    return answer
+
+
+def test_repaired():
+    def by_hand(weight, gradient_of, steps, rate=0.1):
+        with torch.no_grad():
+            for step in range(steps):
+                weight -= rate * gradient_of(step)
+
+    for right in (loop(["back", "step", "zero"]), by_hand):
+        assert judge("check_repaired", right).startswith("Right")
+    assert judge("check_repaired", lambda *_, **__: None).startswith("Not yet")
+
+    def once(weight, gradient_of, steps, rate=0.1):
+        total = sum(gradient_of(step) for step in range(steps))
+        with torch.no_grad():
+            weight -= rate * total
+
+    def widened(weight, *_, **__):
+        weight.data = torch.zeros(3)
+
+    assert "at the end" in judge("check_repaired", once)
+    assert "stopped" in judge("check_repaired", widened)
+    for wrong, word in (
+        (loop(["back", "zero", "step"]), "who took"),
+        (loop(["back", "step"]), "add up"),
+        (loop(["zero", "back"]), "no step"),
+        (lambda *a, **k: by_hand(*a, **{n: -v for n, v in k.items()}), "up the hill"),
+        (lambda *a, **k: by_hand(*a, **{n: v / 2 for n, v in k.items()}), "not by rate"),
+    ):
+        said = judge("check_repaired", wrong)
+        assert word in said and not said.startswith("Right"), said

@@ -1,0 +1,64 @@
+"""The checks of the chapter on optimizers tell right answers from wrong ones."""
+
+import torch
+
+from tests.exercises.checks import verdict
+
+
+def judge(check, answer):
+    return verdict("12_optimizers", check, answer)
+
+
+def adamw(p, g, m, v, t, lr, decay, pull="weight", sign=1, correct=True):
+    if pull == "gradient":
+        g = g + decay * p
+    m, v = 0.9 * m + 0.1 * g, 0.95 * v + 0.05 * g.square()
+    b1, b2 = (1 - 0.9**t, 1 - 0.95**t) if correct else (0.1, 0.05)
+    if pull == "weight":
+        p = p - lr * decay * p
+    return p - sign * lr * (m / b1) / ((v / b2).sqrt() + 1e-8), m, v
+
+
+def test_adamw_step():
+    assert judge("check_adamw_step", adamw).startswith("Right")
+    for wrong, word in (
+        (lambda *a: None, "Not yet"),
+        (lambda *a: 1 / 0, "Not yet"),
+        (lambda *a: adamw(*a, pull=None), "pull is missing"),
+        (lambda *a: adamw(*a, pull="gradient"), "in the gradient"),
+        (lambda *a: adamw(*a, sign=-1), "up the hill"),
+        (lambda *a: adamw(*a, correct=False), "Right at first, other at step 2"),
+        (lambda p, *a: adamw(p.mul_(0.5), *a), "in place"),
+        (lambda p, *a: (p, *adamw(p, *a)[1:]), "Not this step"),
+    ):
+        said = judge("check_adamw_step", wrong)
+        assert word in said and not said.startswith("Right:")
+
+
+def rounds(X, a, b, c, count=2):
+    for _ in range(count):
+        A = X @ X.T
+        X = a * X + (b * A + c * A @ A) @ X
+    return X
+
+
+def small(X, a, b, c):
+    A = X @ X.T
+    eye = torch.eye(4, dtype=A.dtype)
+    P = a * eye + b * A + c * A @ A
+    A = P @ A @ P
+    return (a * eye + b * A + c * A @ A) @ P @ X
+
+
+def test_two_rounds():
+    assert judge("check_two_rounds", small).startswith("Right: two rounds")
+    for wrong, word in (
+        (lambda *a: None, "Not yet"),
+        (lambda *a: 1 / 0, "Not yet"),
+        (lambda *a: rounds(*a, count=1), "one round"),
+        (lambda *a: rounds(*a, count=3), "Not two rounds"),
+        (lambda X, a, b, c: rounds(X, a, b, c).T, "shape"),
+        (rounds, "products touch a wide matrix"),
+    ):
+        said = judge("check_two_rounds", wrong)
+        assert word in said and not said.startswith("Right:")

@@ -1,31 +1,24 @@
-"""Saved models and checkpoints: equal when loaded, refused when damaged, exact after a kill."""
+"""Saved models: equal when loaded, refused when damaged, the old or the new after an accident."""
 
 import json
 import os
 import pickle
-import random
-import signal
-import subprocess
-import sys
-import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from transformer_lib import Classifier, Decoder, Encoder, EncoderClassifier
-from transformer_lib.batches import Windows
 from transformer_lib.saving import (
-    Checkpoints,
-    check_room,
     load_model,
     read_checkpoint,
     save_model,
+    unwrap,
+    write_atomic,
     write_checkpoint,
-    write_whole,
 )
 from transformer_lib.tokens import train_tokenizer
-from transformer_lib.training import language_loss, make_accelerator, train
 
 SIZES = dict(embedding_dim=16, num_heads=2, num_layers=2)
 TOKENIZER = train_tokenizer(["the cat sat on the mat"], "word", 32)
@@ -51,7 +44,7 @@ def test_loaded_model_equals_the_saved_one(tmp_path, make, labels):
 
 def test_saving_refuses():
     with pytest.raises(
-        ValueError, match="model must be a Decoder or an EncoderClassifier, got Linear"
+        ValueError, match="model must be a Decoder or an EncoderClassifier itself.*got Linear"
     ):
         save_model("x", torch.nn.Linear(1, 1), TOKENIZER)
     with pytest.raises(ValueError, match="labels must name the 2 classes"):
@@ -125,7 +118,7 @@ def test_labels_that_do_not_fit_are_refused_when_loaded(tmp_path, labels):
     save_model(tmp_path, a_classifier(), TOKENIZER, ["a", "b"])
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"labels": labels}))
-    with pytest.raises(ValueError, match="labels must name the 2 classes|parameter 'labels'"):
+    with pytest.raises(ValueError, match="labels must name the 2 classes"):
         load_model(tmp_path)
 
 
@@ -158,246 +151,6 @@ def test_no_flipped_bit_changes_what_is_read(tmp_path):
     assert refused > 7 * len(good)
 
 
-def run(folder, steps=30, every=4, keep=2, settings=None, **options):
-    """A short run with dropout and checkpoints."""
-    torch.manual_seed(1)
-    model = Decoder(50, 16, **SIZES, dropout=0.1)
-    tokens = torch.randint(0, 50, (2000,), generator=torch.Generator().manual_seed(0))
-    with Checkpoints(folder, every=every, keep=keep, settings=settings) as checkpoints:
-        history = train(
-            model,
-            Windows(tokens, 16, 8),
-            language_loss,
-            steps=steps,
-            checkpoints=checkpoints,
-            accelerator=make_accelerator("cpu", "no"),
-            **options,
-        )
-    return model, history
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("undisturbed"))
-
-
-def assert_same(one, other):
-    assert one[1].losses == other[1].losses
-    for name, tensor in one[0].state_dict().items():
-        assert torch.equal(tensor, other[0].state_dict()[name]), name
-
-
-SCRIPT = """
-import sys; from tests.test_saving import run; print('go', flush=True)
-run(sys.argv[1], steps=int(sys.argv[2]), every=int(sys.argv[3]))
-"""
-
-
-def start(folder, steps, every):
-    """A run in a process of its own; it says "go" when it begins."""
-    root = os.path.dirname(os.path.dirname(__file__))
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder), str(steps), str(every)],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TQDM_DISABLE": "1"},
-    )
-
-
-def names(folder):
-    """The files of a folder, half-written ones included."""
-    return set(os.listdir(folder)) if folder.exists() else set()
-
-
-def test_killed_at_random_ends_with_the_same_weights(tmp_path):
-    """SIGKILL at random moments; `KILLS=20` in the environment makes it twenty.
-
-    Each run is killed after it has begun to write a checkpoint of its own, so that
-    every kill costs a run that was under way, some of them in the middle of a file.
-    """
-    chance, kills = random.Random(0), int(os.environ.get("KILLS", "2"))
-    steps, alive, half = 60 * kills, 0, 0
-    whole = run(tmp_path / "whole", steps=steps, every=2)
-    for _ in range(kills):
-        before = names(tmp_path / "killed")
-        process = start(tmp_path / "killed", steps, 2)
-        process.stdout.readline()
-        while process.poll() is None:
-            if {n for n in names(tmp_path / "killed") - before if n.startswith("step-")}:
-                break
-            time.sleep(0.001)
-        time.sleep(chance.choice((0, 0.02)) * chance.random())
-        alive += process.poll() is None
-        process.kill()
-        process.wait()
-        half += any(name.endswith(".part") for name in names(tmp_path / "killed"))
-    found = Checkpoints(tmp_path / "killed").files()
-    print(f"{alive} of {kills} kills hit a run under way, {half} a file half written")
-    assert alive > kills / 2 and 1 <= len(found) <= 3
-    assert_same(run(tmp_path / "killed", steps=steps, every=2), whole)
-
-
-def test_sigterm_saves_and_ends(tmp_path):
-    """It ends after the step it is in, long before a checkpoint is due."""
-    process = start(tmp_path / "run", 100000, 100000)
-    while not (tmp_path / "run").exists() and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(2)  # the handler is in place just after the folder
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
-    assert len(Checkpoints(tmp_path / "run").files()) == 1
-
-
-def test_ctrl_c_saves_then_stops(tmp_path, undisturbed):
-    def interrupt(model):
-        os.kill(os.getpid(), signal.SIGINT)
-        return 0.0
-
-    with pytest.raises(KeyboardInterrupt, match="saved after step 1[01]"):
-        run(tmp_path, evaluate=interrupt, evaluate_every=10)
-    resumed = run(tmp_path)
-    assert_same(resumed, undisturbed)
-
-
-def test_damaged_checkpoint_is_refused_and_the_one_before_used(tmp_path, undisturbed):
-    run(tmp_path)
-    newest = Checkpoints(tmp_path).files()[0]
-    content = newest.read_bytes()
-    for spoiled in (
-        content[:300],
-        content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
-        b"",
-        b"hello",
-    ):
-        newest.write_bytes(spoiled)
-        with pytest.warns(UserWarning, match="is refused"):
-            again = run(tmp_path)
-        assert_same(again, undisturbed)
-
-
-def test_run_with_other_settings_is_refused(tmp_path):
-    run(tmp_path, steps=8)
-    with pytest.raises(ValueError, match="learning_rate was .* is 0.5"):
-        run(tmp_path, steps=8, learning_rate=0.5)
-    assert len(Checkpoints(tmp_path).files()) == 2
-
-
-def test_run_with_other_settings_of_its_own_is_refused(tmp_path, undisturbed):
-    """The loop knows neither the dropout nor the text; who names them has them compared."""
-    run(tmp_path, settings={"dropout": 0.1, "text": 7})
-    assert_same(run(tmp_path, settings={"dropout": 0.1, "text": 7}), undisturbed)
-    with pytest.raises(ValueError, match="settings: text was 7, is 8$"):
-        run(tmp_path, settings={"dropout": 0.1, "text": 8})
-    with pytest.raises(ValueError, match="settings: batch_size was None, is 8"):
-        run(tmp_path, settings={"batch_size": 8})
-
-
-@pytest.mark.parametrize("keep", [1, 2])
-def test_a_refused_file_of_a_later_step_pushes_out_no_good_one(tmp_path, undisturbed, keep):
-    for step in (90, 91):
-        (tmp_path / f"step-0000000{step}.safetensors").write_bytes(b"of another run, damaged")
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no checkpoint in"):
-        run(tmp_path)
-    foreign = [path.rename(path.with_suffix(".away")) for path in Checkpoints(tmp_path).files()]
-    run(tmp_path)
-    (tmp_path / "step-000000030.safetensors").unlink()  # the end is done again
-    for path in foreign:
-        path.rename(path.with_suffix(".safetensors"))
-    with pytest.warns(UserWarning, match="is refused: it cannot be read"):
-        assert_same(run(tmp_path, keep=keep), undisturbed)
-    names = [path.name for path in Checkpoints(tmp_path).files()]
-    kept = ["step-000000030.safetensors", "step-000000028.safetensors"][:keep]
-    assert names == ["step-000000091.safetensors", "step-000000090.safetensors", *kept]
-
-
-def test_weights_that_are_not_finite_are_never_written(tmp_path):
-    with pytest.raises(FloatingPointError, match="after step [0-9]+ .batch [0-9]+, learning_rate"):
-        run(tmp_path, steps=1, learning_rate=1e38)
-    assert Checkpoints(tmp_path).files() == []
-
-
-def test_a_file_of_another_program_is_passed_over(tmp_path, undisturbed):
-    run(tmp_path)
-    save_file({"a": torch.ones(2)}, tmp_path / "step-000000099.safetensors")
-    with pytest.warns(UserWarning, match="99.safetensors is refused: it was not written by a run"):
-        assert_same(run(tmp_path), undisturbed)
-
-
-def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
-    run(tmp_path, steps=8)
-    other, tokens = (
-        Decoder(50, 16, embedding_dim=8, num_heads=1, num_layers=1),
-        torch.zeros(100, dtype=torch.long),
-    )
-    with (
-        pytest.warns(UserWarning, match="of another model"),
-        pytest.raises(ValueError, match="no checkpoint in"),
-    ):
-        train(
-            other,
-            Windows(tokens, 16, 2),
-            language_loss,
-            steps=8,
-            checkpoints=Checkpoints(tmp_path),
-            accelerator=make_accelerator("cpu", "no"),
-        )
-    assert len(Checkpoints(tmp_path).files()) == 2
-
-
-def test_half_written_file_is_cleared_away(tmp_path):
-    (tmp_path / "step-000000004.safetensors.part").write_bytes(b"half")
-    assert Checkpoints(tmp_path).files() == [] and list(tmp_path.iterdir()) == []
-
-
-def test_full_disk_loses_no_earlier_checkpoint(tmp_path, monkeypatch):
-    run(tmp_path, steps=8)
-    before = {path.name: path.read_bytes() for path in Checkpoints(tmp_path).files()}
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("transformer_lib.saving.os.fsync", full)
-    with pytest.raises(OSError, match="No space left on device"):
-        write_whole(tmp_path / "step-000000008.safetensors", b"new")
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == before
-
-
-def test_no_room_is_said_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "transformer_lib.saving.shutil.disk_usage", lambda _: type("U", (), {"free": 10})()
-    )
-    with pytest.raises(OSError, match="10 bytes free"):
-        run(tmp_path)
-
-
-def test_room_is_asked_for_what_is_still_to_be_written(tmp_path, monkeypatch):
-    """Two checkpoints are there, so a third is all that a resumed run adds."""
-    model = Decoder(50, 16, **SIZES, dropout=0.1)
-    size = 3 * sum(4 * p.numel() for p in model.parameters())
-    run(tmp_path, steps=8)
-    for free, enough in ((size - 1, False), (size, True)):
-        monkeypatch.setattr(
-            "transformer_lib.saving.shutil.disk_usage",
-            lambda _, free=free: type("U", (), {"free": free})(),
-        )
-        if enough:
-            check_room(tmp_path, model, 2)
-        else:
-            with pytest.raises(OSError, match=f"need about {size:,}"):
-                check_room(tmp_path, model, 2)
-
-
-def test_unwritable_folder_is_said_at_once(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    for inside in ("file", "file/inside"):
-        with pytest.raises(OSError, match="folder: .* cannot be made"):
-            Checkpoints(tmp_path / inside)
-    with pytest.raises(ValueError, match="every and keep must be at least 1"):
-        Checkpoints(tmp_path, every=0)
-
-
 def test_nothing_is_unpickled(tmp_path):
     path = tmp_path / "step-000000001.safetensors"
     path.write_bytes(pickle.dumps({"step": 1}))
@@ -423,7 +176,7 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path, monkeypatch)
         "transformer_lib.saving.os.replace",
         lambda a, b: seen.append((a.read_bytes(), b.read_bytes())) or a.rename(b),
     )
-    write_whole(path, b"new")
+    write_atomic(path, b"new")
     assert seen == [b"old", (b"new", b"old")] and path.read_bytes() == b"new"
 
 
@@ -433,33 +186,203 @@ def test_a_failed_write_leaves_no_part(tmp_path, monkeypatch):
 
     monkeypatch.setattr("transformer_lib.saving.os.fsync", full)
     with pytest.raises(OSError, match="what was there before is kept"):
-        write_whole(tmp_path / "a", b"new")
+        write_atomic(tmp_path / "a", b"new")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_evaluations_and_seconds_go_on(tmp_path):
-    def stop(model):
-        if len(seen) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        seen.append(1)
-        return len(seen) / 10
-
-    seen = []
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, steps=12, every=100, evaluate=stop, evaluate_every=3)
-    note = read_checkpoint(Checkpoints(tmp_path).files()[0])[1]
-    _, history = run(tmp_path, steps=12, every=100, evaluate=stop, evaluate_every=3)
-    assert history.evaluations == [(3, 0.1), (6, 0.2), (9, 0.3), (12, 0.4)]
-    assert history.seconds > note["seconds"] > 0
+@pytest.mark.parametrize(
+    "labels, names",
+    [
+        (list(np.unique([0, 1])), ["0", "1"]),
+        (np.unique(["x", "y"]), ["x", "y"]),
+        (torch.tensor([3, 4]), ["3", "4"]),
+        ((1, "b"), ["1", "b"]),
+    ],
+)
+def test_labels_of_numpy_torch_and_numbers_are_kept_as_text(tmp_path, labels, names):
+    save_model(tmp_path / "m", a_classifier(), TOKENIZER, labels)
+    assert load_model(tmp_path / "m").labels == names
 
 
-def test_the_signals_are_given_back(tmp_path):
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with Checkpoints(tmp_path):
-        assert signal.getsignal(signal.SIGTERM) != before[1]
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+@pytest.mark.parametrize(
+    "labels", [[1, "1"], [None, "a"], [True, False], [0.5, 1.5], {"a": 1, "b": 2}]
+)
+def test_labels_that_are_no_names_are_refused(tmp_path, labels):
+    with pytest.raises(ValueError, match="labels must name the 2 classes"):
+        save_model(tmp_path / "m", a_classifier(), TOKENIZER, labels)
+    assert not (tmp_path / "m").exists()
 
 
-def test_no_checkpoint_to_keep_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="every and keep must be at least 1, got 100 and 0"):
-        Checkpoints(tmp_path, keep=0)
+def test_dropout_is_kept(tmp_path):
+    decoder = Decoder(30, 8, **SIZES, dropout=0.3)
+    reader = EncoderClassifier(Encoder(30, 8, **SIZES, dropout=0.4), Classifier(16, 12, 2))
+    for model, labels, p in ((decoder, None, 0.3), (reader, ["a", "b"], 0.4)):
+        save_model(tmp_path, model, TOKENIZER, labels)
+        drops = [
+            m.p for m in load_model(tmp_path).model.modules() if isinstance(m, torch.nn.Dropout)
+        ]
+        assert drops and set(drops) == {p}
+
+
+def test_a_folder_from_before_dropout_was_kept_can_be_loaded(tmp_path):
+    save_model(tmp_path, a_decoder(), TOKENIZER)
+    config = json.loads((tmp_path / "config.json").read_text())
+    old = {k: config[k] for k in ("model", "sizes")}
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    assert load_model(tmp_path).model.blocks[0].feed_forward.dropout.p == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_the_precision_is_kept(tmp_path, dtype):
+    model = a_decoder().to(dtype)
+    save_model(tmp_path, model, TOKENIZER)
+    loaded = load_model(tmp_path).model
+    assert {p.dtype for p in loaded.parameters()} == {dtype}
+    assert torch.equal(loaded.projection.weight, model.projection.weight)
+
+
+def tie(model):
+    model.projection.weight = model.token_embedding.weight
+
+
+def share_a_block(model):
+    model.blocks[1] = model.blocks[0]
+
+
+def share_memory(model):
+    model.projection.weight.data = model.token_embedding.weight.data
+
+
+@pytest.mark.parametrize("change", [tie, share_a_block, share_memory])
+def test_tied_weights_stay_tied(tmp_path, change):
+    model, tokens = a_decoder(), torch.tensor([[4, 5, 6]])
+    change(model)
+    save_model(tmp_path, model, TOKENIZER)
+    loaded = load_model(tmp_path).model
+    assert torch.equal(loaded(tokens)[0], model(tokens)[0])
+    alone = len(list(a_decoder().parameters()))
+    assert len(list(loaded.parameters())) < alone  # one Parameter for both
+    if change is not share_a_block:
+        assert loaded.projection.weight is loaded.token_embedding.weight
+
+
+class Gated(Decoder):
+    """A model that load_model would give back as another one."""
+
+
+def replaced(model):
+    model.blocks[0].feed_forward = torch.nn.Identity()
+
+
+def normed(model):
+    torch.nn.utils.parametrizations.weight_norm(model.projection)
+
+
+def old_normed(model):
+    torch.nn.utils.weight_norm(model.projection)
+
+
+def patched(model):
+    model.final_norm.forward = lambda x: x
+
+
+def wider(model):
+    model.projection = torch.nn.Linear(16, 40)
+
+
+def uneven(model):
+    model.blocks[1].feed_forward.dropout.p = 0.5
+
+
+def added(model):
+    model.more = torch.nn.Parameter(torch.ones(2))
+
+
+def subclass(model):
+    model.__class__ = Gated
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (replaced, "blocks.0.feed_forward is a Identity, not a FeedForward"),
+        (normed, "projection is a ParametrizedLinear, not a Linear"),
+        (old_normed, "projection.weight"),
+        (patched, "final_norm has a forward of its own"),
+        (wider, "projection.weight is .40, 16., not"),
+        (uneven, "blocks.1.feed_forward.dropout drops 0.5"),
+        (added, "more is .2., not None"),
+        (subclass, "itself, since that is what load_model builds, got Gated"),
+    ],
+)
+def test_what_would_come_back_as_another_model_is_refused_and_the_old_one_kept(
+    tmp_path, change, message
+):
+    save_model(tmp_path / "m", a_decoder(), TOKENIZER)
+    before = {path: path.read_bytes() for path in (tmp_path / "m").iterdir()}
+    model = a_decoder()
+    change(model)
+    with pytest.raises(ValueError, match=message):
+        save_model(tmp_path / "m", model, TOKENIZER)
+    assert {path: path.read_bytes() for path in (tmp_path / "m").iterdir()} == before
+
+
+def test_a_compiled_model_is_saved_as_what_is_inside(tmp_path):
+    model = a_decoder()
+    compiled = torch.compile(model)  # nothing is compiled before it is called
+    assert unwrap(compiled) is model
+    save_model(tmp_path, compiled, TOKENIZER)
+    assert torch.equal(load_model(tmp_path).model.projection.weight, model.projection.weight)
+
+
+def test_a_decoder_has_no_labels(tmp_path):
+    with pytest.raises(ValueError, match="labels must be None for a Decoder"):
+        save_model(tmp_path / "m", a_decoder(), TOKENIZER, ["a"])
+
+
+@pytest.mark.parametrize("function", ["fsync", "rename", "replace"])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_an_accident_leaves_the_old_model_or_the_new_one(tmp_path, monkeypatch, function, call):
+    """Whatever call fails, the folder loads, and holds all of the one or all of the other."""
+    folder, old, new = tmp_path / "m", a_classifier(), a_classifier()
+    save_model(folder, old, TOKENIZER, ["a", "b"])
+    (folder / "results.json").write_text("{}")
+    real, left = getattr(os, function), [call]
+
+    def failing(*given):
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        return real(*given)
+
+    monkeypatch.setattr(f"transformer_lib.saving.os.{function}", failing)
+    try:
+        save_model(folder, new, TOKENIZER, ["c", "d"])
+    except OSError as error:
+        assert "No space left on device" in str(error)
+    monkeypatch.undo()
+    loaded = load_model(folder)
+    mine = {"a": old, "c": new}[loaded.labels[0]]
+    one, other = loaded.model.state_dict(), mine.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in other)
+    save_model(folder, new, TOKENIZER, ["c", "d"])  # and the next save goes through
+    assert load_model(folder).labels == ["c", "d"]
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json", "model.safetensors", "tokenizer.json", "results.json"
+    }  # fmt: skip
+
+
+def test_loading_draws_no_random_numbers(tmp_path):
+    save_model(tmp_path, a_decoder(), TOKENIZER)
+    before = torch.get_rng_state()
+    load_model(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_config_that_asks_for_a_huge_model_costs_no_memory(tmp_path):
+    save_model(tmp_path, a_decoder(), TOKENIZER)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["sizes"]["vocab_size"] = 10**12
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="size mismatch"):
+        load_model(tmp_path)

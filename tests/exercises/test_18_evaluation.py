@@ -1,0 +1,34 @@
+"""The check of the chapter on evaluation tells right answers from wrong ones."""
+
+import math
+
+import torch
+
+from tests.exercises.checks import verdict
+
+
+def judge(check, answer):
+    return verdict("18_evaluation", check, answer)
+
+
+def test_perplexity():
+    def right(means, counts):
+        share = torch.tensor(counts) / sum(counts)
+        return (torch.tensor(means) * share).sum().exp()
+
+    assert judge("check_perplexity", right).startswith("Right")
+    assert judge("check_perplexity", lambda *_: None).startswith("Not yet")
+
+    def nats(means, counts):
+        return sum(m * c for m, c in zip(means, counts)) / sum(counts)
+
+    for wrong, word in (
+        (lambda m, c: math.exp(sum(m) / len(m)), "unequally"),
+        (nats, "These are nats"),
+        (lambda m, c: sum(math.exp(a) * b for a, b in zip(m, c)) / sum(c), "too large"),
+        (lambda m, c: sum(map(math.exp, m)) / len(m), "by tokens"),
+        (lambda m, c: 2 ** nats(m, c), "base is e"),
+        (lambda m, c: 7.0, "is 7.000"),
+    ):
+        said = judge("check_perplexity", wrong)
+        assert word in said and not said.startswith("Right"), said

@@ -1,0 +1,92 @@
+"""The checks of chapter 27 accept what is right and name what is wrong."""
+
+import math
+
+import pytest
+
+from tests.exercises.checks import verdict
+
+CHAPTER = "27_command_line"
+
+
+def test_compare():
+    assert verdict("18_evaluation", "check_compare", "perplexity_per_word").startswith("Right")
+    assert verdict("18_evaluation", "check_compare", "bits_per_byte").startswith("Right")
+    assert verdict("18_evaluation", "check_compare", None).startswith("Not yet")
+    assert "easier" in verdict("18_evaluation", "check_compare", "perplexity_per_token")
+    assert "already seen" in verdict("18_evaluation", "check_compare", "train_loss")
+    assert "three names" in verdict("18_evaluation", "check_compare", "accuracy")
+    assert "three names" in verdict("18_evaluation", "check_compare", ["train_loss"])
+
+
+@pytest.mark.parametrize(
+    "per_word, said",
+    [
+        (lambda nats, tokens, words: math.exp(nats) ** (tokens / words), "Right"),
+        (lambda nats, tokens, words: None, "Not yet"),
+        (lambda nats, tokens, words: math.exp(nats) * tokens / words, "do not scale"),
+        (lambda nats, tokens, words: math.exp(nats * words / tokens), "Upside down"),
+        (lambda nats, tokens, words: nats * tokens / words, "their exp"),
+        (lambda nats, tokens, words: math.exp(nats), "total of nats"),
+        (lambda nats: nats, "stopped with TypeError"),
+    ],
+)
+def test_per_word(per_word, said):
+    assert said in verdict("18_evaluation", "check_per_word", per_word)
+
+
+@pytest.mark.parametrize(
+    "unseen, said",
+    [
+        (lambda rows, seen, a, b: (a * rows - b * seen) / (rows - seen), "Right"),
+        (lambda rows, seen, a, b: None, "Not yet"),
+        (lambda rows, seen, a, b: (rows * a - seen) / (rows - seen), "use accuracy_seen"),
+        (lambda rows, seen, a, b: 2 * a - b, "weigh as much"),
+        (lambda rows, seen, a, b: (a * rows - b * seen) / rows, "unseen ones only"),
+        (lambda rows, seen, a, b: a, "Count the right rows"),
+        (lambda rows: rows, "stopped with TypeError"),
+    ],
+)
+def test_unseen(unseen, said):
+    assert said in verdict(CHAPTER, "check_unseen", unseen)
+
+
+def read(table, over_columns=False, commonest=None, all_classes=False, accuracy=None):
+    """Right, unless told to be wrong in one way."""
+    rows, total = [sum(row) for row in table], sum(map(sum, table))
+    columns = [sum(column) for column in zip(*table, strict=True)]
+    right = [table[k][k] for k in range(len(table))]
+    under = columns if over_columns else rows
+    shares = [r / n if n else 0.0 for r, n in zip(right, under, strict=True)]
+    shares = [s for s, n in zip(shares, rows, strict=True) if n or all_classes]
+    base = max({None: rows, "columns": columns, "diagonal": right}[commonest]) / total
+    return sum(right) / total if accuracy is None else accuracy, base, min(shares)
+
+
+def no_care(table):
+    """Divides by the sum of each row."""
+    shares = [row[k] / sum(row) for k, row in enumerate(table)]
+    return (*read(table)[:2], min(shares))
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (read, "Right"),
+        (lambda table: list(read(table)), "Right"),
+        (lambda table: None, "Not yet"),
+        (no_care, "pass it over"),
+        (lambda table: read(table, all_classes=True), "pass it over"),
+        (lambda table: read(table, over_columns=True), "of what was predicted"),
+        (lambda table: read(table, commonest="columns"), "columns are what was predicted"),
+        (lambda table: read(table, commonest="diagonal"), "commonest class is right on"),
+        (lambda table: read(table, accuracy=0.7), "sum of the diagonal"),
+        (lambda table: (*read(table)[:2], 0.9), "diagonal over the sum of its row"),
+        (lambda table: 0.82, "stopped with TypeError"),
+        (lambda table: (read(table)[0], *read(table)[:0:-1]), "comes second"),
+        (lambda table: (*read(table)[:2], read(table)[1]), "diagonal over the sum of its row"),
+        (lambda table: read(table) if table[1][1] else [0.5], "stopped with ValueError"),
+    ],
+)
+def test_read(answer, said):
+    assert said in verdict(CHAPTER, "check_read", answer)

@@ -1,0 +1,354 @@
+"""Runs that are killed, stopped and taken up: the same weights, refused when something differs."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from transformer_lib import Decoder
+from transformer_lib.batches import Windows
+from transformer_lib.checkpoints import Best, Checkpoints, check_room
+from transformer_lib.devices import make_accelerator
+from transformer_lib.saving import read_checkpoint, write_atomic
+from transformer_lib.training import language_loss, train
+
+SIZES = dict(embedding_dim=16, num_heads=2, num_layers=2)
+
+
+def run(folder, steps=30, every=4, keep=2, settings=None, **options):
+    """A short run with dropout and checkpoints."""
+    torch.manual_seed(1)
+    model = Decoder(50, 16, **SIZES, dropout=0.1)
+    tokens = torch.randint(0, 50, (2000,), generator=torch.Generator().manual_seed(0))
+    with Checkpoints(folder, every=every, keep=keep, settings=settings) as checkpoints:
+        history = train(
+            model,
+            Windows(tokens, 16, 8),
+            language_loss,
+            steps=steps,
+            checkpoints=checkpoints,
+            accelerator=make_accelerator("cpu", "no"),
+            **options,
+        )
+    return model, history
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("undisturbed"))
+
+
+def assert_same(one, other):
+    assert one[1].losses == other[1].losses
+    for name, tensor in one[0].state_dict().items():
+        assert torch.equal(tensor, other[0].state_dict()[name]), name
+
+
+SCRIPT = """
+import sys; from tests.test_checkpoints import run; print('go', flush=True)
+run(sys.argv[1], steps=int(sys.argv[2]), every=int(sys.argv[3]))
+"""
+
+
+def start(folder, steps, every):
+    """A run in a process of its own; it says "go" when it begins."""
+    root = os.path.dirname(os.path.dirname(__file__))
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), str(steps), str(every)],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TQDM_DISABLE": "1"},
+    )
+
+
+def names(folder):
+    """The files of a folder, half-written ones included."""
+    return set(os.listdir(folder)) if folder.exists() else set()
+
+
+@pytest.mark.slow
+def test_killed_at_random_ends_with_the_same_weights(tmp_path):
+    """SIGKILL at random moments; `KILLS=20` in the environment makes it twenty.
+
+    Each run is killed after it has begun to write a checkpoint of its own, so that
+    every kill costs a run that was under way, some of them in the middle of a file.
+    """
+    chance, kills = random.Random(0), int(os.environ.get("KILLS", "2"))
+    steps, alive, half = 60 * kills, 0, 0
+    whole = run(tmp_path / "whole", steps=steps, every=2)
+    for _ in range(kills):
+        before = names(tmp_path / "killed")
+        process = start(tmp_path / "killed", steps, 2)
+        process.stdout.readline()
+        while process.poll() is None:
+            if {n for n in names(tmp_path / "killed") - before if n.startswith("step-")}:
+                break
+            time.sleep(0.001)
+        time.sleep(chance.choice((0, 0.02)) * chance.random())
+        alive += process.poll() is None
+        process.kill()
+        process.wait()
+        half += any(name.endswith(".part") for name in names(tmp_path / "killed"))
+    found = Checkpoints(tmp_path / "killed").files()
+    print(f"{alive} of {kills} kills hit a run under way, {half} a file half written")
+    assert alive > kills / 2 and 1 <= len(found) <= 3
+    assert_same(run(tmp_path / "killed", steps=steps, every=2), whole)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_ends(tmp_path):
+    """It ends after the step it is in, long before a checkpoint is due."""
+    process = start(tmp_path / "run", 100000, 100000)
+    while not (tmp_path / "run").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(2)  # the handler is in place just after the folder
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert len(Checkpoints(tmp_path / "run").files()) == 1
+
+
+def test_ctrl_c_saves_then_stops(tmp_path, undisturbed):
+    def interrupt(model):
+        os.kill(os.getpid(), signal.SIGINT)
+        return 0.0
+
+    with pytest.raises(KeyboardInterrupt, match="saved after step 1[01]"):
+        run(tmp_path, evaluate=interrupt, evaluate_every=10)
+    resumed = run(tmp_path)
+    assert_same(resumed, undisturbed)
+
+
+def test_damaged_checkpoint_is_refused_and_the_one_before_used(tmp_path, undisturbed):
+    run(tmp_path)
+    newest = Checkpoints(tmp_path).files()[0]
+    content = newest.read_bytes()
+    for spoiled in (
+        content[:300],
+        content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
+        b"",
+        b"hello",
+    ):
+        newest.write_bytes(spoiled)
+        with pytest.warns(UserWarning, match="passed over"):
+            again = run(tmp_path)
+        assert_same(again, undisturbed)
+
+
+def test_run_with_other_settings_is_refused(tmp_path):
+    run(tmp_path, steps=8)
+    with pytest.raises(ValueError, match="learning_rate was .* is 0.5"):
+        run(tmp_path, steps=8, learning_rate=0.5)
+    assert len(Checkpoints(tmp_path).files()) == 2
+
+
+def test_run_with_other_settings_of_its_own_is_refused(tmp_path, undisturbed):
+    """The loop knows neither the dropout nor the text; who names them has them compared."""
+    run(tmp_path, settings={"dropout": 0.1, "text": 7})
+    assert_same(run(tmp_path, settings={"dropout": 0.1, "text": 7}), undisturbed)
+    with pytest.raises(ValueError, match="settings: text was 7, is 8$"):
+        run(tmp_path, settings={"dropout": 0.1, "text": 8})
+    with pytest.raises(ValueError, match="settings: batch_size was not set, is 8"):
+        run(tmp_path, settings={"batch_size": 8})
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_refused_file_of_a_later_step_pushes_out_no_good_one(tmp_path, undisturbed, keep):
+    for step in (90, 91):
+        (tmp_path / f"step-0000000{step}.safetensors").write_bytes(b"of another run, damaged")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no checkpoint in"):
+        run(tmp_path)
+    foreign = [path.rename(path.with_suffix(".away")) for path in Checkpoints(tmp_path).files()]
+    run(tmp_path)
+    (tmp_path / "step-000000030.safetensors").unlink()  # the end is done again
+    for path in foreign:
+        path.rename(path.with_suffix(".safetensors"))
+    with pytest.warns(UserWarning, match="passed over: .* cannot be read"):
+        assert_same(run(tmp_path, keep=keep), undisturbed)
+    names = [path.name for path in Checkpoints(tmp_path).files()]
+    kept = ["step-000000030.safetensors", "step-000000028.safetensors"][:keep]
+    assert names == ["step-000000091.safetensors", "step-000000090.safetensors", *kept]
+
+
+def test_weights_that_are_not_finite_are_never_written(tmp_path):
+    with pytest.raises(FloatingPointError, match="after step [0-9]+ .batch [0-9]+, learning_rate"):
+        run(tmp_path, steps=1, learning_rate=1e38)
+    assert Checkpoints(tmp_path).files() == []
+
+
+def test_a_file_of_another_program_is_passed_over(tmp_path, undisturbed):
+    run(tmp_path)
+    save_file({"a": torch.ones(2)}, tmp_path / "step-000000099.safetensors")
+    with pytest.warns(UserWarning, match="99.safetensors was not written by a run"):
+        assert_same(run(tmp_path), undisturbed)
+
+
+def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
+    run(tmp_path, steps=8)
+    other, tokens = (
+        Decoder(50, 16, embedding_dim=8, num_heads=1, num_layers=1),
+        torch.zeros(100, dtype=torch.long),
+    )
+    with (
+        pytest.warns(UserWarning, match="of another model"),
+        pytest.raises(ValueError, match="no checkpoint in"),
+    ):
+        train(
+            other,
+            Windows(tokens, 16, 2),
+            language_loss,
+            steps=8,
+            checkpoints=Checkpoints(tmp_path),
+            accelerator=make_accelerator("cpu", "no"),
+        )
+    assert len(Checkpoints(tmp_path).files()) == 2
+
+
+def test_half_written_file_is_cleared_away(tmp_path):
+    (tmp_path / "step-000000004.safetensors.part").write_bytes(b"half")
+    assert Checkpoints(tmp_path).files() == [] and list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_loses_no_earlier_checkpoint(tmp_path, monkeypatch):
+    run(tmp_path, steps=8)
+    before = {path.name: path.read_bytes() for path in Checkpoints(tmp_path).files()}
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("transformer_lib.saving.os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_atomic(tmp_path / "step-000000008.safetensors", b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == before
+
+
+def test_no_room_is_said_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "transformer_lib.checkpoints.shutil.disk_usage", lambda _: type("U", (), {"free": 10})()
+    )
+    with pytest.raises(OSError, match="10 bytes free"):
+        run(tmp_path)
+
+
+def test_room_is_asked_for_what_is_still_to_be_written(tmp_path, monkeypatch):
+    """Two checkpoints are there, so a third is all that a resumed run adds."""
+    model = Decoder(50, 16, **SIZES, dropout=0.1)
+    size = 3 * sum(4 * p.numel() for p in model.parameters())
+    run(tmp_path, steps=8)
+    for free, enough in ((size - 1, False), (size, True)):
+        monkeypatch.setattr(
+            "transformer_lib.checkpoints.shutil.disk_usage",
+            lambda _, free=free: type("U", (), {"free": free})(),
+        )
+        if enough:
+            check_room(tmp_path, model, 2)
+        else:
+            with pytest.raises(OSError, match=f"need about {size:,}"):
+                check_room(tmp_path, model, 2)
+
+
+def test_unwritable_folder_is_said_at_once(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for inside in ("file", "file/inside"):
+        with pytest.raises(OSError, match="folder: .* cannot be made"):
+            Checkpoints(tmp_path / inside)
+    with pytest.raises(ValueError, match="every and keep must be at least 1"):
+        Checkpoints(tmp_path, every=0)
+
+
+def test_evaluations_and_seconds_go_on(tmp_path):
+    def stop(model):
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        seen.append(1)
+        return len(seen) / 10
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, steps=12, every=100, evaluate=stop, evaluate_every=3)
+    note = read_checkpoint(Checkpoints(tmp_path).files()[0])[1]
+    _, history = run(tmp_path, steps=12, every=100, evaluate=stop, evaluate_every=3)
+    assert history.evaluations == [(3, 0.1), (6, 0.2), (9, 0.3), (12, 0.4)]
+    assert history.seconds > note["seconds"] > 0
+
+
+def test_the_signals_are_given_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with Checkpoints(tmp_path):
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_no_checkpoint_to_keep_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="every and keep must be at least 1, got 100 and 0"):
+        Checkpoints(tmp_path, keep=0)
+
+
+def test_settings_are_compared_as_they_were_written(tmp_path, undisturbed):
+    """A tuple comes back as a list, and NaN is not equal to itself."""
+    settings = {"betas": (0.9, 0.95), "limit": float("nan"), "rate": np.float32(0.5)}
+    settings |= {"size": np.int64(3), "tensor": torch.tensor(2)}
+    assert_same(run(tmp_path, settings=settings), undisturbed)
+    assert_same(run(tmp_path, settings=settings), undisturbed)
+    with pytest.raises(ValueError, match=r"betas was \[0.9, 0.95\], is \[0.9, 0.99\]"):
+        run(tmp_path, settings=settings | {"betas": (0.9, 0.99)})
+
+
+@pytest.mark.parametrize("wrong", [{"a": object()}, {"a": torch.ones(2)}, {"a": {1, 2}}])
+def test_settings_that_no_file_can_hold_are_refused_at_once(tmp_path, wrong):
+    with pytest.raises(ValueError, match="settings must hold what JSON can"):
+        Checkpoints(tmp_path / "x", settings=wrong)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_evaluation_may_be_a_tensor_and_a_number_of_numpys(tmp_path):
+    values = iter([torch.tensor(2.0), np.float64(1.5), 1])
+    _, history = run(tmp_path, steps=12, evaluate=lambda m: next(values), evaluate_every=4)
+    assert [value for _, value in history.evaluations] == [2.0, 1.5, 1]
+    note = read_checkpoint(Checkpoints(tmp_path).files()[0])[1]
+    assert note["evaluations"] == [[4, 2.0], [8, 1.5], [12, 1.0]]
+
+
+def test_tied_weights_survive_a_checkpoint(tmp_path):
+    def tied(steps):
+        torch.manual_seed(1)
+        model = Decoder(50, 16, **SIZES)
+        model.projection.weight = model.token_embedding.weight
+        tokens = torch.randint(0, 50, (2000,), generator=torch.Generator().manual_seed(0))
+        batches = Windows(tokens, 16, 8)
+
+        def killed(step):
+            if step == steps:
+                raise MemoryError
+            return batches(step)
+
+        train(
+            model, killed, language_loss, steps=8, checkpoints=Checkpoints(tmp_path, 4),
+            accelerator=make_accelerator("cpu", "no"),
+        )  # fmt: skip
+        return model
+
+    with pytest.raises(MemoryError):
+        tied(6)
+    model = tied(None)
+    assert model.projection.weight is model.token_embedding.weight
+
+
+def test_best_keeps_the_lowest_and_knows_it_again(tmp_path):
+    values = iter([3.0, 1.0, 2.0, 1.0])
+    best = Best(tmp_path / "best", lambda model: next(values))
+    model = Decoder(50, 16, **SIZES)
+    for step in range(4):
+        torch.nn.init.constant_(model.projection.bias, step)
+        best(model)
+    assert Best(tmp_path / "best", len).lowest == 1.0
+    best.load(model)
+    assert model.projection.bias[0] == 1  # the second of four, which came first

@@ -1,0 +1,671 @@
+"""The command line, as its user types it."""
+
+import json
+import math
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+import typer
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from transformer_lib import Decoder, command_line
+from transformer_lib.command_line import _lines, app, report_errors
+from transformer_lib.files import read_labelled
+from transformer_lib.saving import load_model, save_model
+from transformer_lib.splits import hold_out
+from transformer_lib.text import Passage
+from transformer_lib.tokens import UNK, train_tokenizer
+from transformer_lib.training import History
+
+SMALL = [
+    "--embedding-dim",
+    "16",
+    "--num-heads",
+    "2",
+    "--num-layers",
+    "1",
+    "--steps",
+    "6",
+    "--batch-size",
+    "4",
+]
+
+
+def last(said):
+    """The last line: a report, or why there is none."""
+    return said.rstrip("\n").splitlines()[-1]
+
+
+def command(*arguments):
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "a.txt").write_text(
+        "\n\n".join(f"the cat number {i} sat on the mat ." for i in range(60))
+    )
+    (folder / "b.txt").write_text("the dog sat on the mat .\n\na cat sat .")
+    rows = [
+        f"{'pos' if i % 2 else 'neg'}\tthis is {'good' if i % 2 else 'bad'} text {i}"
+        for i in range(60)
+    ]
+    (folder / "a.tsv").write_text("\n".join(rows))
+    (folder / "b.csv").write_text(
+        'label,text\npos,"a good, long one"\nneg,bad\npos,this is good text 1\n'
+    )
+    (folder / "lines.txt").write_text("good text\nbad text\n")
+    (folder / "zebra.csv").write_text("label,text\nzebra,black and white\n")
+    (folder / "one.tsv").write_text("\n".join(f"pos\tgood {i}" for i in range(30)))
+    (folder / "each.tsv").write_text("\n".join(f"label {i}\ttext {i}" for i in range(12)))
+    (folder / "word.txt").write_text("word")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def writer(files):
+    code, said = command(
+        "train-decoder",
+        "--train",
+        files / "a.txt",
+        "--test",
+        files / "b.txt",
+        "--out",
+        files / "x",
+        "--tokenizer",
+        "word",
+        "--block-size",
+        "8",
+        *SMALL,
+    )
+    assert code == 0, said
+    return files / "x", json.loads(last(said))
+
+
+@pytest.fixture(scope="module")
+def reader(files):
+    code, said = command(
+        "train-classifier",
+        "--train",
+        files / "a.tsv",
+        "--test",
+        files / "b.csv",
+        "--out",
+        files / "y",
+        *SMALL,
+    )
+    assert code == 0, said
+    return files / "y", json.loads(last(said))
+
+
+def test_decoder_ends_with_its_results(writer):
+    folder, results = writer
+    assert {"steps", "tokens", "seconds", "validation_loss", "test", "overlap"} <= set(results)
+    assert {"perplexity_per_token", "perplexity_per_word"} <= set(results["test"])
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert results["tokens"] == 6 * 4 * 8
+
+
+def test_classifier_ends_with_its_results(reader):
+    _, results = reader
+    test = results["test"]
+    assert test["labels"] == ["neg", "pos"] and sum(map(sum, test["confusion"])) == 3
+    assert test["seen"] == 1 and set(test["accuracy_per_class"]) == {"neg", "pos"}
+    right = sum(test["confusion"][k][k] for k in range(2))
+    assert test["accuracy"] == pytest.approx(right / 3)
+    assert results["overlap"]["texts"] == pytest.approx(1 / 3)
+    assert results["validation_loss"] == results["validation"]["nats_per_sentence"]
+    assert 0.1 < results["validation_loss"] < 2 and 0.1 < test["nats_per_sentence"] < 2
+
+
+def test_the_loss_of_a_classifier_is_that_of_its_probabilities(reader, files):
+    _, said = command("evaluate", reader[0], "--test", files / "b.csv")
+    rows = read_labelled(files / "b.csv")
+    _, answers = command("classify", reader[0], "--json", *(f"--text={row.text}" for row in rows))
+    shares = [json.loads(line)["probabilities"] for line in answers.splitlines() if line[0] == "{"]
+    nats = [-math.log(share[row.label]) for share, row in zip(shares, rows, strict=True)]
+    assert json.loads(last(said))["nats_per_sentence"] == pytest.approx(sum(nats) / 3, rel=1e-3)
+
+
+def test_generate_is_repeatable_and_begins_with_the_prompt(writer):
+    arguments = ["generate", writer[0], "--prompt", "the cat", "--tokens", "5", "--seed", "3"]
+    assert command(*arguments) == command(*arguments)
+    assert command(*arguments)[1].startswith("the cat")
+
+
+def test_classify_reads_texts_and_files(reader, files):
+    code, said = command("classify", reader[0], "--text", "good", "--text", "bad", "--json")
+    rows = [json.loads(line) for line in said.splitlines()]
+    assert code == 0 and [row["text"] for row in rows] == ["good", "bad"]
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5) for row in rows)
+    code, said = command("classify", reader[0], "--file", files / "lines.txt")
+    assert code == 0 and [line.split("\t")[2] for line in said.splitlines()] == [
+        "good text",
+        "bad text",
+    ]
+
+
+def test_evaluate_judges_both_kinds(writer, reader, files):
+    _, said = command("evaluate", writer[0], "--test", files / "b.txt")
+    assert json.loads(last(said))["perplexity_per_token"] == pytest.approx(
+        writer[1]["test"]["perplexity_per_token"]
+    )
+    _, said = command("evaluate", reader[0], "--test", files / "b.csv")
+    assert json.loads(last(said))["accuracy"] == pytest.approx(reader[1]["test"]["accuracy"])
+
+
+def test_resume_goes_on(writer, files):
+    code, said = command(
+        "train-decoder",
+        "--train",
+        files / "a.txt",
+        "--test",
+        files / "b.txt",
+        "--out",
+        files / "x",
+        "--tokenizer",
+        "word",
+        "--block-size",
+        "8",
+        *SMALL,
+        "--resume",
+    )
+    assert code == 0 and json.loads(last(said))["test"] == writer[1]["test"]
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (
+            ["train-decoder", "--train", "none.txt", "--out", "{}/n"],
+            "error: there is no file or folder 'none.txt'",
+        ),
+        (["train-decoder", "--test", "{}/b.txt", "--out", "{}/n"], "test needs train"),
+        (["train-decoder", "--train", "{}/a.txt", "--out", "{}/x"], "already holds a run"),
+        (
+            ["train-decoder", "--train", "{}/a.txt", "--out", "{}/n", "--tokenizer", "syllable"],
+            "tokenizer must be char, word or bpe, got 'syllable'",
+        ),
+        (
+            [
+                "train-decoder",
+                "--train",
+                "{}/a.txt",
+                "--out",
+                "{}/n2",
+                "--num-heads",
+                "5",
+                "--tokenizer",
+                "word",
+            ],
+            "embedding_dim must be a multiple of num_heads",
+        ),
+        (
+            ["train-classifier", "--train", "{}/a.txt", "--out", "{}/n"],
+            "must be a label, a tab and a text",
+        ),
+        (["generate", "{}/y"], "needs, Decoder; it holds EncoderClassifier"),
+        (["generate", "{}/x", "--temperature", "-1"], "temperature must be"),
+        (["classify", "{}/x", "--text", "a"], "needs, EncoderClassifier; it holds Decoder"),
+        (["classify", "{}/y"], "text or file must be given"),
+        (["classify", "{}/y", "--text", ""], "text must hold"),
+        (["evaluate", "{}/y", "--test", "{}/b.txt"], "must be a label, a tab and a text"),
+        (["generate", "{}/nowhere"], "holds no config.json"),
+        (
+            ["train-decoder", "--train", "{}/a.txt", "--test", "no", "--out", "{}/n"],
+            "error: there is no file or folder",
+        ),
+        (["classify", "{}/y", "--file", "none.txt"], "error: there is no file"),
+        (["classify", "{}/y", "--text", "a", "--file", "{}/lines.txt"], "and not both"),
+        (["classify", "{}/y", "--text", "a", "--text", "  "], "text must hold a token, got '  '"),
+        (["evaluate", "{}/y", "--test", "none.tsv"], "error: there is no file"),
+        (
+            ["evaluate", "{}/y", "--test", "{}/zebra.csv"],
+            "labels must be among ['neg', 'pos']",
+        ),
+        (["generate", "{}/x", "--prompt", "the", "--top-p", "0"], "top_p must be"),
+        (["generate", "{}/x", "--prompt", "the", "--top-k", "0"], "top_k must be"),
+        (["generate", "{}/x", "--prompt", "the", "--tokens", "-1"], "tokens must be"),
+        (["generate", "{}/x", "--seed", "-1"], "seed must be from 0 to 4294967295, got -1"),
+        (["generate", "{}/x", "--seed", "1" + 30 * "0"], "seed must be from 0 to 4294967295"),
+        (
+            ["train-classifier", "--train", "{}/one.tsv", "--out", "{}/n"],
+            "train must hold two labels",
+        ),
+        (
+            ["train-classifier", "--train", "{}/each.tsv", "--out", "{}/n"],
+            "12 different labels in 12 rows",
+        ),
+        (
+            ["train-decoder", "--train", "{}/word.txt", "--out", "{}/n"],
+            "tokens must hold at least",
+        ),
+        (["train-decoder", "--train", "{}/a.txt", "--out", "{}/a.txt"], "out: "),
+        (["train-decoder", "--train", "{}/a.txt", "--out", "{}/a.txt/x"], "out: "),
+    ],
+)
+def test_bad_input_is_one_sentence(writer, reader, files, line, message):
+    code, said = command(*(part.format(files) for part in line))
+    assert code == 2 and last(said).startswith("error: ") and message in last(said)
+    assert said.count("error: ") == 1 and "Traceback" not in said
+    assert not (files / "n").exists() or not list((files / "n").glob("*.*"))
+
+
+WRONG = [
+    *((f"--{name}", "0", f"{name.replace('-', '_')} must be at least 1") for name in (
+        "steps", "batch-size", "block-size", "embedding-dim", "num-heads", "num-layers", "vocab-size",
+    )),
+    ("--steps", "-3", "steps must be at least 1, got -3"),
+    ("--vocab-size", "1" + 30 * "0", "vocab_size must be below 2147483648"),
+    ("--block-size", "1" + 30 * "0", "block_size must be below 2147483648"),
+    ("--vocab-size", "259", "vocab_size must be at least 260 for 'bpe'"),
+    ("--num-heads", "5", "embedding_dim must be a multiple of num_heads"),
+    ("--learning-rate", "0", "learning_rate must be a number above 0"),
+    ("--learning-rate", "nan", "learning_rate must be a number above 0"),
+    ("--learning-rate", "inf", "learning_rate must be a number above 0"),
+    ("--dropout", "1", "dropout must be from 0 to below 1"),
+    ("--dropout", "-0.1", "dropout must be from 0 to below 1"),
+    ("--dropout", "nan", "dropout must be from 0 to below 1"),
+    ("--seed", "-1", "seed must be from 0 to 4294967295"),
+    ("--seed", "4294967296", "seed must be from 0 to 4294967295"),
+    ("--block-size", "4000", "tokens must hold at least 2 * block_size + 1 = 8001 ids"),
+    ("--embedding-dim", "600000000", "there is not enough memory; try a smaller block_size"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("option, value, message", WRONG)
+def test_a_wrong_setting_is_said_before_anything_is_written(files, option, value, message):
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "wrong"]
+    code, said = command(*line, option, value)
+    assert code == 2 and last(said).startswith(f"error: {message}")
+    assert not (files / "wrong").exists()
+
+
+def test_a_model_of_another_origin_is_not_written_over(files):
+    model = Decoder(10, 8, embedding_dim=4, num_heads=1, num_layers=1)
+    save_model(files / "mine", model, train_tokenizer(["a b"], "word", 10))
+    (files / "mine" / "tokenizer.json").unlink()  # as in a folder of another library
+    before = (files / "mine" / "model.safetensors").read_bytes()
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "mine", *SMALL]
+    for more in ([], ["--resume"]):
+        code, said = command(*line, *more)
+        assert code == 2 and "holds a model and no checkpoint to go on from" in said
+    assert (files / "mine" / "model.safetensors").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def begun(files):
+    line = ["train-classifier", "--train", files / "a.tsv", "--out", files / "begun", *SMALL]
+    assert command(*line)[0] == 0
+    return line
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (["--batch-size", "5"], "settings: batch_size was 4, is 5"),
+        (["--dropout", "0.3"], "settings: dropout was 0.2, is 0.3"),
+        (["--tokenizer", "char"], 'settings: tokenizer was "word", is "char"'),
+        (["--vocab-size", "50"], "settings: vocab_size was 4096, is 50"),
+        (["--steps", "7"], "settings: steps was 6, is 7"),
+        (["--train", "{}/other.tsv"], "settings: text_checksum was "),
+        (["--block-size", "9"], "another model (block_size was 64, is 9)"),
+    ],
+)
+def test_resume_with_other_settings_is_refused_and_loses_nothing(files, begun, more, message):
+    rows = (files / "a.tsv").read_text().replace("text 3", "text three")
+    (files / "other.tsv").write_text(rows)
+    kept = {p: p.read_bytes() for p in (files / "begun").rglob("*") if p.is_file()}
+    code, said = command(*begun, *(part.format(files) for part in more), "--resume")
+    assert code == 2 and message in said and "Traceback" not in said
+    assert {p: p.read_bytes() for p in (files / "begun").rglob("*") if p.is_file()} == kept
+
+
+def test_a_damaged_tokenizer_is_said_and_can_be_made_anew(files, begun):
+    tokenizer = files / "begun" / "tokenizer.json"
+    whole = tokenizer.read_bytes()
+    tokenizer.write_bytes(whole[:50])
+    code, said = command(*begun, "--resume")
+    assert code == 2 and last(said).startswith("error: out: ") and "delete it" in said
+    tokenizer.unlink()
+    assert command(*begun, "--resume")[0] == 0 and tokenizer.read_bytes() == whole
+
+
+def test_a_damaged_checkpoint_is_one_warning_and_the_run_goes_on(files, begun):
+    newest = max((files / "begun" / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:400])
+    report = json.loads((files / "begun" / "results.json").read_text())
+    code, said = command(*begun, "--resume")
+    warned = [line for line in said.splitlines() if "passed over" in line]
+    assert code == 0 and len(warned) == 1 and newest.name in warned[0]
+    assert json.loads(last(said))["test"] == report["test"]
+
+
+def test_an_unfinished_run_is_said_to_be_one(files, begun):
+    config = files / "begun" / "config.json"
+    content = config.read_bytes()
+    config.unlink()
+    for line in (["classify", files / "begun", "--text", "a"], ["generate", files / "begun"]):
+        code, said = command(*line)
+        assert code == 2 and "holds a run that has not ended" in said
+    config.write_bytes(content)
+
+
+def test_a_failed_training_leaves_no_model(files):
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "failed", *SMALL]
+    code, said = command(*line, "--learning-rate", "1e38")
+    assert code == 2 and "error: " in said and "learning" in said and "batch" in said
+    assert not (files / "failed" / "model.safetensors").exists()
+
+
+def test_weights_without_a_loss_get_a_sentence(writer, files):
+    """Finite weights can still be so large that the loss is not a number."""
+    (files / "large").mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (files / "large" / name).write_bytes((writer[0] / name).read_bytes())
+    tensors = {k: v * 1e30 for k, v in load_file(writer[0] / "model.safetensors").items()}
+    save_file(tensors, files / "large" / "model.safetensors")
+    code, said = command("evaluate", files / "large", "--test", files / "b.txt")
+    assert code == 2 and said.startswith("error: the loss on the texts to judge by is")
+
+
+def test_a_perplexity_has_no_overflow(writer, files):
+    (files / "sure").mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (files / "sure" / name).write_bytes((writer[0] / name).read_bytes())
+    tensors = load_file(writer[0] / "model.safetensors")
+    tensors["projection.bias"] = torch.arange(len(tensors["projection.bias"])) * 1e4
+    save_file(tensors, files / "sure" / "model.safetensors")
+    code, said = command("evaluate", files / "sure", "--test", files / "b.txt")
+    assert code == 0 and json.loads(last(said))["nats_per_token"] > 709
+
+
+def test_nothing_is_printed_before_a_wrong_setting_is_refused(writer):
+    code, said = command("generate", writer[0], "--prompt", "the cat", "--temperature", "-1")
+    assert code == 2 and said.startswith("error: ")
+
+
+def test_lines_end_where_lines_end(files):
+    (files / "marks.txt").write_bytes("one\u2028two\x0cthree\r\n\r\n \r\nfour".encode())
+    assert _lines(None, files / "marks.txt") == ["one\u2028two\x0cthree", "four"]
+
+
+@pytest.mark.parametrize(
+    "raised, said, code",
+    [
+        (KeyboardInterrupt("saved after step 3"), "saved after step 3; --resume goes on", 130),
+        (KeyboardInterrupt(), "stopped: nothing is lost", 130),
+        (SystemExit(128 + signal.SIGTERM), "stopped: saved; --resume goes on", 143),
+        (MemoryError(), "not enough memory", 2),
+    ],
+)
+def test_every_end_is_one_sentence(capsys, raised, said, code):
+    with pytest.raises((SystemExit, Exception)) as ended, report_errors():
+        raise raised
+    printed = capsys.readouterr().err
+    assert said in printed and printed.count("\n") == 1
+    assert getattr(ended.value, "exit_code", getattr(ended.value, "code", None)) == code
+
+
+def test_whoever_stops_reading_is_not_an_error(capsys):
+    with pytest.raises(BrokenPipeError), report_errors():
+        raise BrokenPipeError
+    assert capsys.readouterr().err == ""
+
+
+def test_a_refused_run_leaves_its_folder_free(files):
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "free"]
+    code, said = command(*line, "--tokenizer", "word", "--num-heads", "5")
+    assert code == 2 and "num_heads" in said and not (files / "free").exists()
+
+
+def test_a_label_of_the_test_alone_is_refused_before_training(files):
+    (files / "strange.csv").write_text("label,text\nzebra,the cat sat on the mat\n")
+    code, said = command(
+        *("train-classifier", "--train", files / "b.csv", "--test", files / "strange.csv"),
+        *("--out", files / "strange"),
+    )
+    assert code == 2 and "zebra" in said and not (files / "strange").exists()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["one line of many words " * 40],
+        ["A title", "\n".join(f"line {i} of a text" for i in range(60))],
+        ["\n".join(f"line {i} of a text" for i in range(60)), "The end"],
+        ["\u65e5\u672c\u8a9e" * 300],
+        ["x" * 999],
+    ],
+)
+def test_a_text_without_paragraphs_is_cut_at_its_end_and_loses_nothing(texts):
+    passages = [Passage(text, "book") for text in texts]
+    kept, aside = hold_out(passages)
+    assert "".join(p.text for p in [*kept, *aside]) == "".join(texts)
+    share = sum(len(p.text) for p in aside) / len("".join(texts))
+    assert 0.1 <= share < 0.15
+    if any(" " in text for text in texts):  # no word is cut in two
+        assert kept[-1].text[-1].isspace()
+
+
+@pytest.mark.parametrize("labels", ["abcd" * 3, "aaabbbcccddd", "aab", "ab" + "c" * 9])
+def test_a_small_table_keeps_every_label_on_the_side_that_is_learned(tmp_path, labels):
+    rows = "\n".join(f"{label}\ttext {i}" for i, label in enumerate(labels))
+    (tmp_path / "small.tsv").write_text(rows)
+    kept, aside = hold_out(read_labelled(tmp_path / "small.tsv"))
+    assert {p.label for p in kept} == set(labels) and aside
+    assert len(kept) + len(aside) == len(labels)
+
+
+def test_a_folder_with_spaces_and_a_byte_order_mark(tmp_path):
+    folder = tmp_path / "a folder of mine"
+    folder.mkdir()
+    for i in range(12):
+        text = f"na\u00efve \U0001f642 text {i}\r\n\r\nand more of it\r\n" * 4
+        (folder / f"note {i}.md").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    out = tmp_path / "an out folder"
+    line = ["train-decoder", "--train", folder, "--out", out, *SMALL, "--block-size", "8"]
+    code, said = command(*line, "--tokenizer", "char")
+    assert code == 0 and json.loads(last(said))["test"]["tokens"] > 0
+    code, said = command("generate", out, "--prompt", "\U0001f642", "--tokens", "3")
+    assert code == 0 and said.startswith("\U0001f642") and "\ufeff" not in said
+
+
+def test_commands_explain_themselves():
+    for name in ("train-decoder", "train-classifier", "generate", "classify", "evaluate"):
+        code, said = command(name, "--help")
+        assert code == 0 and "Usage" in said and f"transformer-lib {name} " in said
+
+
+def test_every_option_says_what_it_does():
+    for command_ in typer.main.get_command(app).commands.values():
+        for option in command_.params:
+            if option.name != "help":
+                assert option.help and len(option.help.split()) > 2, (command_.name, option.name)
+
+
+def test_generate_passes_on_what_is_asked(writer, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        command_line, "write_on", lambda *a, **more: asked.update(more, prompt=a[2]) or iter(())
+    )
+    line = ["--prompt", "the", "--tokens", "7", "--temperature", "0.5", "--seed", "3"]
+    command("generate", writer[0], *line, "--top-k", "2", "--top-p", "0.6")
+    assert asked == dict(
+        prompt="the", max_new_tokens=7, temperature=0.5, top_k=2, top_p=0.6, seed=3
+    )
+
+
+def test_classify_says_the_likeliest_and_cuts_a_long_text(reader):
+    _, said = command("classify", reader[0], "--text", "good " * 200, "--json")
+    found = json.loads(last(said))
+    assert found["probabilities"][found["label"]] == max(found["probabilities"].values())
+
+
+def test_ctrl_c_says_how_to_go_on(files, monkeypatch):
+    def interrupted(*_, **more):
+        raise KeyboardInterrupt("saved after step 3")
+
+    monkeypatch.setattr(command_line, "train", interrupted)
+    line = ["train-decoder", "--train", files / "a.txt", "--out", files / "c", *SMALL]
+    code, said = command(*line, "--tokenizer", "word")
+    assert code == 130 and said.endswith("saved after step 3; --resume goes on from there\n")
+
+
+@pytest.mark.parametrize("kind, data", [("decoder", "a.txt"), ("classifier", "a.tsv")])
+def test_training_gets_the_settings_of_the_command(files, monkeypatch, kind, data):
+    asked = {}
+
+    def watched(model, batches, loss_fn, **more):
+        asked.update(more, model=model, batches=batches)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(command_line, "train", watched)
+    line = ["--train", files / data, "--out", files / f"s-{kind}", "--tokenizer", "word", *SMALL]
+    line += ["--learning-rate", "0.25", "--seed", "9", "--dropout", "0.3", "--block-size", "8"]
+    assert command(f"train-{kind}", *line)[0] == 2
+    assert (asked["steps"], asked["learning_rate"], asked["seed"]) == (6, 0.25, 9)
+    assert (asked["batches"].seed, asked["batches"].batch_size) == (9, 4)
+    assert {m.p for m in asked["model"].modules() if isinstance(m, torch.nn.Dropout)} == {0.3}
+
+
+def test_what_was_found_is_said_before_training_and_so_are_the_settings(writer, files):
+    line = ["--train", files / "a.tsv", "--test", files / "b.csv", "--out", files / "said", *SMALL]
+    code, said = command("train-classifier", *line)
+    assert code == 0 and "2 labels: neg 30, pos 30" in said
+    chosen = next(line for line in said.splitlines() if line.startswith("chosen for 54 rows"))
+    assert "vocab_size 4096" in chosen and "steps" not in chosen.split("dropout")[0]
+    assert (files / "said" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_best_weights_are_those_that_are_saved(files):
+    """With a rate that ruins the model after its first steps."""
+    line = ["--train", files / "a.txt", "--out", files / "best", "--tokenizer", "word"]
+    line += ["--block-size", "8", *SMALL[:6], "--batch-size", "4", "--steps", "40"]
+    code, said = command("train-decoder", *line, "--learning-rate", "0.3")
+    report = json.loads(last(said))
+    curve = report["curves"]
+    low = min(curve["validation"])
+    at = curve["steps"][curve["validation"].index(low)]
+    assert code == 0 and report["best_step"] == at
+    assert report["validation_loss"] == pytest.approx(low, rel=0.1)  # with more context there
+    if low < 0.99 * curve["validation"][-1]:
+        assert f"from step {at} on it learned by heart" in said
+
+
+def test_a_run_that_gets_no_better_ends_early():
+    falling = [(i, 3.0 - i / 10) for i in range(6)]
+    assert not command_line._give_up(History(evaluations=falling))
+    rising = falling + [(i, 2.6) for i in range(6, 10)]
+    assert not command_line._give_up(History(evaluations=rising))
+    assert command_line._give_up(History(evaluations=[*rising, (10, 2.6)]))
+
+
+@pytest.mark.parametrize(
+    "command_, data", [("train-decoder", "a.txt"), ("train-classifier", "a.tsv")]
+)
+def test_without_validation_the_last_weights_are_kept_and_that_is_said(files, command_, data):
+    out = files / f"none-{data}"
+    line = ["--train", files / data, "--out", out, "--tokenizer", "word", "--block-size", "8"]
+    code, said = command(command_, *line, *SMALL, "--validation", "0")
+    report = json.loads(last(said))
+    assert code == 0 and report["validation"] is None and report["best_step"] == 6
+    assert "no part was set aside for validation" in said
+    code, said = command(command_, *line[:2], "--out", out / "x", "--validation", "0", "--refit")
+    assert code == 2 and "refit needs a validation part" in said
+
+
+def test_refit_learns_from_the_validation_part_too(files):
+    line = ["--train", files / "a.tsv", "--out", files / "refit", *SMALL, "--refit"]
+    code, said = command("train-classifier", *line)
+    assert code == 0 and json.loads(last(said))["refit"]
+    assert list((files / "refit" / "refit").glob("step-*"))
+
+
+def test_a_run_can_begin_with_another_model(writer, reader, files):
+    line = [
+        "--train",
+        files / "a.txt",
+        "--out",
+        files / "from",
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+    ]
+    code, said = command("train-decoder", *line, "--from", writer[0], "--dropout", "0.25")
+    assert code == 0, said
+    loaded, before = (load_model(folder).model for folder in (files / "from", writer[0]))
+    assert loaded.sizes == before.sizes and loaded.blocks[0].feed_forward.dropout.p == 0.25
+    gap = (loaded.token_embedding.weight - before.token_embedding.weight).abs().max()
+    assert 0 < gap < 0.1
+    for more, message in (
+        (["--from", writer[0], "--num-heads", "1"], "num_heads is that of the model in --from"),
+        (["--from", reader[0]], "needs, Decoder; it holds EncoderClassifier"),
+    ):
+        code, said = command("train-decoder", *line[:2], "--out", files / "from2", *more)
+        assert code == 2 and message in last(said)
+
+
+def test_pretraining_comes_first_when_asked_for(files):
+    line = ["--train", files / "a.tsv", "--out", files / "pre", *SMALL, "--block-size", "8"]
+    code, said = command("train-classifier", *line, "--pretrain", "own")
+    assert code == 0 and "steps of masked training" in said
+    assert list((files / "pre" / "pretraining").glob("step-*"))
+
+
+def test_rare_words_are_hidden_half_the_time():
+    once = torch.arange(4, 1004)
+    tokens = torch.cat([once, torch.full((50,), 2000)])
+    hidden = command_line._hide_rare(tokens, 2001)
+    assert 400 < (hidden[:1000] == UNK).sum() < 600 and (hidden[1000:] == 2000).all()
+    assert torch.equal(hidden, command_line._hide_rare(tokens, 2001))
+
+
+@pytest.mark.parametrize("name", ["train-decoder", "train-classifier"])
+def test_no_option_of_a_run_escapes_the_comparison(name):
+    options = {p.name for p in typer.main.get_command(app).commands[name].params} - {"help"}
+    named = {"tokenizer" if n == "kind" else n for n in options}
+    given = dict.fromkeys(options) | {"seed": 0, "validation": 0.1}
+    compared = set(command_line._settings(given))
+    assert named - compared == set(command_line.ELSEWHERE) & named
+
+
+def test_half_a_character_in_a_prompt_is_one_sentence(writer, reader):
+    code, said = command("generate", writer[0], "--prompt", "Caf\udcc3")
+    assert code == 2 and "prompt must be valid Unicode" in said
+    code, said = command("classify", reader[0], "--text", "Caf\udcc3")
+    assert code == 2 and "text must be valid Unicode" in said
+
+
+def test_a_closed_output_and_an_early_ctrl_c_leave_no_traceback(writer):
+    run = [sys.executable, "-m", "transformer_lib", "generate", str(writer[0]), "--tokens", "2"]
+    line = " ".join(map(shlex.quote, run))
+    done = subprocess.run(f"{line} >&-", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    program = "import sys; sys.modules['transformer_lib.command_line'] = None"
+    program = (
+        "import builtins, transformer_lib.__main__ as m; real = builtins.__import__\n"
+        "def imported(name, *more):\n"
+        "    if name == 'command_line' and more[-1]: raise KeyboardInterrupt\n"
+        "    return real(name, *more)\n"
+        "builtins.__import__ = imported; m.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "stopped: nothing is lost\n")
+
+
+def test_unknown_tokens_are_said(writer, files):
+    (files / "strange.txt").write_text("zebras graze where okapis browse")
+    code, said = command("evaluate", writer[0], "--test", files / "strange.txt")
+    assert code == 0 and json.loads(last(said))["unknown"] > 0.5
+    assert "of the tokens of the test are unknown to the model" in said

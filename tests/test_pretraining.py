@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from transformer_lib.batches import Windows
 from transformer_lib.classifier import Classifier, EncoderClassifier
+from transformer_lib.devices import make_accelerator
 from transformer_lib.encoder import Encoder
 from transformer_lib.pretraining import (
     IGNORE,
@@ -16,9 +17,10 @@ from transformer_lib.pretraining import (
     masked_loss,
     without_sources,
 )
-from transformer_lib.text import overlap, python_documentation, which_library
+from transformer_lib.splits import overlap, which_library
+from transformer_lib.text import python_documentation
 from transformer_lib.tokens import MASK, SPECIAL_TOKENS
-from transformer_lib.training import classification_loss, make_accelerator, train
+from transformer_lib.training import classification_loss, train
 
 ROW = torch.arange(4, 100).repeat(10)
 

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import types
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -11,36 +12,27 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from transformer_lib.block import initialise
+from tests.builders import as_trained
 from transformer_lib.decoder import Decoder
-from transformer_lib.sampling import (
-    Cache,
+from transformer_lib.kv_cache import (
     Continuation,
+    KVCache,
     LayerCache,
     OneToken,
-    choose,
-    generate,
-    is_plain,
+    is_standard,
     left_pad,
-    probabilities,
-    stream,
 )
+from transformer_lib.sampling import generate, probabilities, sample_next_token, stream
 from transformer_lib.tokens import END, train_tokenizer
 
 V, SIZE = 17, 12
 some = settings(max_examples=15, deadline=None)
 
 
-def make(dtype=torch.float64, *, block_size=SIZE, seed=0, vocab_size=V, **sizes):
+def make(dtype=torch.float64, *, block_size=SIZE, vocab_size=V, **sizes):
     """A decoder in which every part matters, in evaluation mode."""
-    torch.manual_seed(seed)
     sizes = {"embedding_dim": 16, "num_heads": 2, "num_layers": 3, **sizes}
-    model = Decoder(vocab_size, block_size, **sizes)
-    initialise(model, sizes["num_layers"], std=0.3)
-    for parameter in model.parameters():
-        if parameter.ndim == 1:  # biases and norms, which would be 0 and 1
-            nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.3)
-    return model.to(dtype).eval()
+    return as_trained(Decoder, vocab_size, block_size, std=0.3, dtype=dtype, **sizes).eval()
 
 
 def random_rows(lengths, seed=0):
@@ -55,12 +47,14 @@ def drawn(*args, **choice):
 
 def whole_and_cached(model, tokens, mask, parts):
     """The logits of one pass, and those of a pass in parts with a cache."""
-    cache, pieces, at = Cache(model), [], 0
+    cache, pieces, at = KVCache(model), [], 0
     with torch.inference_mode():
-        whole = model(tokens, None, mask, return_attention=False)[0]
+        whole = model(tokens, padding_mask=mask, return_attention=False)[0]
         for size in parts:
             seen = None if mask is None else mask[:, : at + size]
-            pieces.append(model(tokens[:, at : at + size], None, seen, cache=cache)[0])
+            part = tokens[:, at : at + size]
+            piece = model(part, padding_mask=seen, return_attention=False, cache=cache)
+            pieces.append(piece.logits)
             at += size
     return whole, torch.cat(pieces, 1)
 
@@ -95,7 +89,8 @@ def test_cache_gives_the_logits_of_one_pass_for_every_chunking(dtype, close, par
 @given(parts=chunkings, seed=st.integers(0, 99), data=st.data())
 def test_cache_gives_the_logits_of_one_pass_for_padded_rows(dtype, close, parts, seed, data):
     T = sum(parts)
-    lengths = data.draw(st.lists(st.integers(1, T), min_size=2, max_size=4))
+    shortest = T - parts[0] + 1  # the first part holds a real token of every row
+    lengths = data.draw(st.lists(st.integers(shortest, T), min_size=2, max_size=4))
     tokens, mask = left_pad(random_rows([*lengths, T], seed))
     if mask is None:
         mask = torch.ones_like(tokens, dtype=torch.bool)
@@ -122,7 +117,7 @@ def test_continuation_gives_the_uncached_logits_at_every_step_and_past_block_siz
         for _ in range(2 * SIZE):
             logits = slow.logits()
             assert_close(fast.logits(), logits, atol=close, rtol=close)
-            chosen = choose(logits, temperature=0)
+            chosen = sample_next_token(logits, temperature=0)
             fast.add(chosen)
             slow.add(chosen)
 
@@ -133,20 +128,24 @@ def test_continuation_gives_the_uncached_logits_at_every_step_and_past_block_siz
 @pytest.mark.parametrize("lengths", [[1], [SIZE], [SIZE + 1], [3, 9, 1], [30, 2]])
 def test_cached_and_uncached_draw_the_same_tokens(lengths, choice):
     model, prompts = make(), random_rows(lengths)
-    fast, slow = (drawn(model, prompts, tokens=40, cached=c, **choice) for c in (True, False))
+    fast, slow = (
+        drawn(model, prompts, max_new_tokens=40, cached=c, **choice) for c in (True, False)
+    )
     assert torch.equal(fast, slow) and fast.shape == (40, len(lengths))
 
 
 def test_a_prompt_alone_gets_what_it_gets_in_a_batch():
     model, prompts = make(), random_rows([2, 7, 4])
-    together = drawn(model, prompts, tokens=5, temperature=0)  # within block_size
+    together = drawn(model, prompts, max_new_tokens=5, temperature=0)  # within block_size
     for row, prompt in enumerate(prompts):
-        assert torch.equal(together[:, row], drawn(model, [prompt], tokens=5, temperature=0)[:, 0])
+        assert torch.equal(
+            together[:, row], drawn(model, [prompt], max_new_tokens=5, temperature=0)[:, 0]
+        )
 
 
 def test_past_block_size_goes_on_with_the_last_half():
     model, prompt = make(), random_rows([SIZE])[0]
-    first, second = drawn(model, [prompt], tokens=2, temperature=0)[:, 0].tolist()
+    first, second = drawn(model, [prompt], max_new_tokens=2, temperature=0)[:, 0].tolist()
     kept = [*prompt, first][-(SIZE // 2) :]
     assert second == int(model(torch.tensor([kept]))[0][0, -1].argmax())
 
@@ -155,12 +154,12 @@ def test_past_block_size_goes_on_with_the_last_half():
 def test_tiny_blocks(block_size):
     model = make(block_size=block_size)
     fast, slow = (
-        drawn(model, random_rows([4, 2]), tokens=9, seed=1, cached=c) for c in (True, False)
+        drawn(model, random_rows([4, 2]), max_new_tokens=9, seed=1, cached=c) for c in (True, False)
     )
     assert torch.equal(fast, slow)
 
 
-class OffByOne(Cache):
+class OffByOne(KVCache):
     """A cache that is one position behind when it says how much it holds."""
 
     @property
@@ -171,16 +170,16 @@ class OffByOne(Cache):
 class Stale(LayerCache):
     """A layer that writes every new key to the first place."""
 
-    def put(self, new):
-        k, v = super().put(new)
-        self.memory[:, :, :, :1] = new[:, :, :, -1:]
-        return k, v
+    def append(self, k, v):
+        keys, values = super().append(k, v)
+        self.memory[0, :, :, :1], self.memory[1, :, :, :1] = k[:, :, -1:], v[:, :, -1:]
+        return keys, values
 
 
 def planted(model, kind):
     if kind == "off by one":
         return OffByOne(model)
-    cache = Cache(model)
+    cache = KVCache(model)
     cache.layers[1] = Stale(SIZE)
     return cache
 
@@ -191,28 +190,28 @@ def test_a_broken_cache_is_seen_in_the_logits(kind):
     model, tokens = make(), torch.tensor(random_rows([8]))
     cache = planted(model, kind)
     with torch.inference_mode():
-        model(tokens[:, :5], cache=cache)
-        broken = model(tokens[:, 5:6], cache=cache)[0]
+        model(tokens[:, :5], return_attention=False, cache=cache)
+        broken = model(tokens[:, 5:6], return_attention=False, cache=cache)[0]
         assert (broken - model(tokens[:, :6])[0][:, 5:]).abs().max() > 1e-3
         one = OneToken(model, planted(model, kind))
-        model(tokens[:, :5], cache=one.cache)
+        model(tokens[:, :5], return_attention=False, cache=one.cache)
         assert (one(tokens[:, 5]) - model(tokens[:, :6])[0][:, 5]).abs().max() > 1e-3
 
 
 def test_cache_holds_keys_and_values_in_memory_set_aside_once():
     model = make()
-    cache, row = Cache(model), torch.tensor(random_rows([SIZE]))
+    cache, row = KVCache(model), torch.tensor(random_rows([SIZE]))
     with torch.inference_mode():
-        model(row[:, :3], cache=cache)
+        model(row[:, :3], return_attention=False, cache=cache)
         memory = cache.layers[0].memory
         assert memory.shape == (2, 1, 2, SIZE, 8) and cache.length == 3
-        model(row[:, 3:], cache=cache)
+        model(row[:, 3:], return_attention=False, cache=cache)
         assert cache.layers[0].memory is memory and cache.length == SIZE
         with pytest.raises(ValueError, match="block_size = 12 with the 12 in the cache"):
-            model(row[:, :1], cache=cache)
+            model(row[:, :1], return_attention=False, cache=cache)
         cache.clear()
         assert cache.length == 0
-        assert_close(model(row, cache=cache)[0], model(row)[0])
+        assert_close(model(row, return_attention=False, cache=cache)[0], model(row)[0])
         assert cache.layers[0].memory is memory
 
 
@@ -220,15 +219,15 @@ def test_without_a_cache_every_position_is_computed_anew(monkeypatch):
     """Or the comparisons of cached with uncached would compare the cache with itself."""
     model, lengths, forward = make(), [], Decoder.forward
 
-    def watched(self, tokens, *more):
+    def watched(self, tokens, *more, **named):
         lengths.append(tokens.shape[1])
-        return forward(self, tokens, *more)
+        return forward(self, tokens, *more, **named)
 
     monkeypatch.setattr(Decoder, "forward", watched)
-    drawn(model, [[1, 2]], tokens=4, cached=False)
+    drawn(model, [[1, 2]], max_new_tokens=4, cached=False)
     assert lengths == [2, 3, 4, 5]
     lengths.clear()
-    drawn(model, [[1, 2]], tokens=4)
+    drawn(model, [[1, 2]], max_new_tokens=4)
     assert lengths == [2]  # the other three are OneToken's
 
 
@@ -250,17 +249,17 @@ def test_weights_are_stacked_once_for_a_generation(monkeypatch):
     for block in model.blocks:
         once = block.attention.stacked
         monkeypatch.setattr(block.attention, "stacked", lambda once=once: calls.append(1) or once())
-    drawn(model, [[1]], tokens=30, temperature=0)
+    drawn(model, [[1]], max_new_tokens=30, temperature=0)
     assert len(calls) == len(model.blocks)
 
 
 def test_one_token_serves_only_decoders_that_it_knows():
     model = make()
-    assert is_plain(model)
+    assert is_standard(model)
     changed = copy.deepcopy(model)
     inner = changed.blocks[0].feed_forward
     inner.contract = nn.Sequential(inner.contract, nn.Identity())
-    assert not is_plain(changed)
+    assert not is_standard(changed)
     assert torch.equal(
         drawn(changed, [[1, 2]], temperature=0), drawn(model, [[1, 2]], temperature=0)
     )
@@ -268,17 +267,17 @@ def test_one_token_serves_only_decoders_that_it_knows():
         lambda module, inputs, output: (0 * output[0], output[1])
     )
     fast, slow = (drawn(model, [[1, 2]], temperature=0, cached=c) for c in (True, False))
-    assert not is_plain(model) and torch.equal(fast, slow)
+    assert not is_standard(model) and torch.equal(fast, slow)
     handle.remove()
-    assert is_plain(model)
+    assert is_standard(model)
     handle = model.blocks[1].register_forward_pre_hook(lambda module, inputs: None)
-    assert not is_plain(model)
+    assert not is_standard(model)
     handle.remove()
     instance = copy.deepcopy(model)  # a forward of one's own on one module
     block = instance.blocks[-1]
-    block.forward = types.MethodType(lambda self, x, *more: (x, None), block)
+    block.forward = types.MethodType(lambda self, x, *more, **named: (x, None), block)
     fast, slow = (drawn(instance, [[1, 2]], temperature=0, cached=c) for c in (True, False))
-    assert not is_plain(instance) and torch.equal(fast, slow)
+    assert not is_standard(instance) and torch.equal(fast, slow)
 
 
 # what may be drawn
@@ -348,10 +347,10 @@ def test_temperature_from_greedy_to_uniform():
     assert_close(probabilities(logits.double(), 0.7), (logits / 0.7).softmax(-1))
 
 
-def test_choose_draws_as_often_as_the_probabilities_say():
+def test_sample_next_token_draws_as_often_as_the_probabilities_say():
     logits = torch.tensor([[0.5, 0.25, 0.15, 0.1]]).log().expand(20_000, -1)
     g = torch.Generator().manual_seed(0)
-    counts = torch.bincount(choose(logits, 1.0, 3, None, g)[:, 0], minlength=4) / 20_000
+    counts = torch.bincount(sample_next_token(logits, 1.0, 3, None, g)[:, 0], minlength=4) / 20_000
     assert_close(counts, torch.tensor([0.5, 0.25, 0.15, 0]) / 0.9, atol=0.02, rtol=0)
 
 
@@ -360,48 +359,50 @@ def test_choose_draws_as_often_as_the_probabilities_say():
 
 def test_greedy_is_deterministic_and_seeds_repeat():
     model = make()
-    greedy = drawn(model, [[3]], tokens=20, temperature=0)
-    assert torch.equal(greedy, drawn(model, [[3]], tokens=20, temperature=0, seed=9))
-    once, again, other = (drawn(model, [[3]], tokens=20, seed=s) for s in (1, 1, 2))
+    greedy = drawn(model, [[3]], max_new_tokens=20, temperature=0)
+    assert torch.equal(greedy, drawn(model, [[3]], max_new_tokens=20, temperature=0, seed=9))
+    once, again, other = (drawn(model, [[3]], max_new_tokens=20, seed=s) for s in (1, 1, 2))
     assert torch.equal(once, again) and not torch.equal(once, other)
-    assert not torch.equal(drawn(model, [[3]], tokens=30), drawn(model, [[3]], tokens=30))
-    assert torch.equal(drawn(model, [[3]], tokens=20, top_k=1), greedy)
+    assert not torch.equal(
+        drawn(model, [[3]], max_new_tokens=30), drawn(model, [[3]], max_new_tokens=30)
+    )
+    assert torch.equal(drawn(model, [[3]], max_new_tokens=20, top_k=1), greedy)
 
 
 def test_seed_leaves_the_global_random_state_alone():
     model = make()
     before = torch.get_rng_state()
-    drawn(model, [[3]], tokens=3, seed=1)
+    drawn(model, [[3]], max_new_tokens=3, seed=1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_stop_tokens_hold_their_row_and_end_when_all_have_stopped():
     model, prompts = make(), random_rows([3, 5, 2])
-    free = drawn(model, prompts, tokens=30, seed=3)
+    free = drawn(model, prompts, max_new_tokens=30, seed=3)
     stop = [int(free[2, 0]), int(free[4, 1])]
-    held = drawn(model, prompts, tokens=30, seed=3, stop=stop)
+    held = drawn(model, prompts, max_new_tokens=30, seed=3, stop=stop)
     first = [next((t for t in range(30) if int(free[t, row]) in stop), None) for row in (0, 1)]
     for row, at in enumerate(first):
         assert torch.equal(held[: at + 1, row], free[: at + 1, row])
         assert (held[at:, row] == held[at, row]).all()
-    everything = drawn(model, prompts, tokens=30, seed=3, stop=range(V))
+    everything = drawn(model, prompts, max_new_tokens=30, seed=3, stop=range(V))
     assert everything.shape == (1, 3)
 
 
 def test_a_stop_token_in_the_prompt_does_not_stop():
-    assert len(drawn(make(), [[1, 2, 5]], tokens=4, seed=0, stop=[5])) >= 1
+    assert len(drawn(make(), [[1, 2, 5]], max_new_tokens=4, seed=0, stop=[5])) >= 1
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_mode_is_given_back_whatever_happens(training):
     model = make(dropout=0.5).train(training)
-    drawn(model, [[1]], tokens=2, temperature=0)
+    drawn(model, [[1]], max_new_tokens=2, temperature=0)
     assert model.training is training
-    half_way = stream(model, [[1]], tokens=9)
+    half_way = stream(model, [[1]], max_new_tokens=9)
     next(half_way)
     half_way.close()
     assert model.training is training
-    for bad in ({"prompts": []}, {"prompts": [[V]]}, {"prompts": [[1]], "tokens": -1}):
+    for bad in ({"prompts": []}, {"prompts": [[V]]}, {"prompts": [[1]], "max_new_tokens": -1}):
         with pytest.raises(ValueError):
             list(stream(model, **bad))
         assert model.training is training
@@ -416,7 +417,7 @@ def test_mode_is_given_back_whatever_happens(training):
         ({"top_k": 0}, "top_k must be at least 1"),
         ({"top_p": 0}, "top_p must be above 0"),
         ({"top_p": 1.5}, "top_p must be above 0"),
-        ({"tokens": -1}, "tokens must be at least 0, got -1"),
+        ({"max_new_tokens": -1}, "max_new_tokens must be at least 0, got -1"),
         ({"prompts": []}, "prompts must hold at least one row"),
         ({"prompts": [[1], []]}, "each of at least one id"),
         ({"prompts": [[V]]}, "vocab_size - 1 = 16, got 17"),
@@ -430,7 +431,7 @@ def test_bad_arguments_are_named(choice, message):
 
 
 def test_no_tokens_wanted_none_given():
-    assert list(stream(make(), [[1]], tokens=0)) == []
+    assert list(stream(make(), [[1]], max_new_tokens=0)) == []
 
 
 # generate
@@ -448,7 +449,9 @@ class Script(Decoder):
         super().__init__(vocab_size, 256, embedding_dim=2, num_heads=1, num_layers=1)
         self.ids = ids
 
-    def forward(self, tokens, targets=None, padding_mask=None, return_attention=True, cache=None):
+    def forward(
+        self, tokens, targets=None, *, padding_mask=None, return_attention=True, cache=None
+    ):
         if cache is not None:
             for layer in cache.layers:
                 layer.length += tokens.shape[1]
@@ -465,7 +468,7 @@ def test_pieces_join_to_the_text_that_was_meant(kind, cached, text):
     tokenizer = train_tokenizer(TEXTS, kind, 300)
     ids = tokenizer.encode(text).ids
     model = Script(ids, tokenizer.get_vocab_size())
-    pieces = list(generate(model, tokenizer, tokens=200, temperature=0, cached=cached))
+    pieces = list(generate(model, tokenizer, max_new_tokens=200, temperature=0, cached=cached))
     assert "".join(pieces) == tokenizer.decode(ids)
     if kind != "word":
         assert "".join(pieces) == text
@@ -478,9 +481,9 @@ def test_half_a_character_waits_and_is_not_lost():
     ids = tokenizer.encode("a🙂b").ids
     assert len(ids) == 6
     model = Script(ids, 260)
-    assert list(generate(model, tokenizer, tokens=50, temperature=0)) == ["a", "🙂", "b"]
+    assert list(generate(model, tokenizer, max_new_tokens=50, temperature=0)) == ["a", "🙂", "b"]
     for cut in range(7):  # the budget, or the end, comes in the middle of it
-        pieces = list(generate(model, tokenizer, tokens=cut, temperature=0))
+        pieces = list(generate(model, tokenizer, max_new_tokens=cut, temperature=0))
         assert "".join(pieces) == tokenizer.decode(ids[:cut])
     early = Script(ids[:3], 260)
     assert "".join(generate(early, tokenizer, temperature=0)) == tokenizer.decode(ids[:3])
@@ -491,9 +494,9 @@ def test_pieces_of_a_random_model_join_to_the_whole(kind):
     tokenizer = train_tokenizer(TEXTS, kind, 300)
     model = make(torch.float32, vocab_size=tokenizer.get_vocab_size(), block_size=16)
     for seed in range(3):
-        choice = {"tokens": 60, "seed": seed, "temperature": 2.0}
+        choice = {"max_new_tokens": 60, "seed": seed, "temperature": 2.0}
         ids = [int(t) for t in stream(model, [tokenizer.encode("the cat").ids], **choice)]
-        pieces = generate(model, tokenizer, "the cat", stop=(), **choice)
+        pieces = generate(model, tokenizer, "the cat", stop=(), banned=(), **choice)
         prompt = tokenizer.encode("the cat").ids
         whole = tokenizer.decode(prompt + ids)
         assert tokenizer.decode(prompt) + "".join(pieces) == whole
@@ -502,9 +505,49 @@ def test_pieces_of_a_random_model_join_to_the_whole(kind):
 def test_generate_begins_a_new_passage_and_ends_at_stop():
     tokenizer = train_tokenizer(TEXTS, "bpe", 300)
     model = make(torch.float32, vocab_size=300, block_size=16)
-    ids = [int(t) for t in stream(model, [[END]], tokens=20, seed=0)]
-    assert "".join(generate(model, tokenizer, tokens=20, seed=0, stop=())) == tokenizer.decode(ids)
-    stopped = "".join(generate(model, tokenizer, tokens=20, seed=0, stop=[ids[7]]))
+    ids = [int(t) for t in stream(model, [[END]], max_new_tokens=20, seed=0)]
+    assert "".join(
+        generate(model, tokenizer, max_new_tokens=20, seed=0, stop=(), banned=())
+    ) == tokenizer.decode(ids)
+    stopped = "".join(generate(model, tokenizer, max_new_tokens=20, seed=0, stop=[ids[7]]))
     assert stopped == tokenizer.decode(ids[: ids.index(ids[7])])
     with pytest.raises(ValueError, match="top_k must be at least 1"):
         list(generate(model, tokenizer, top_k=0))
+
+
+def test_special_tokens_are_never_drawn_by_generate():
+    """A model that wants nothing but <unk> and <pad> writes something else; stream does what it is told."""
+    tokenizer = train_tokenizer(TEXTS, "word", 60)
+    V = tokenizer.get_vocab_size()
+    model = make(torch.float32, vocab_size=V, block_size=16)
+    with torch.no_grad():
+        model.projection.bias[:2] = 50.0
+    wanted = [int(t) for t in stream(model, [[5]], max_new_tokens=20, seed=0)]
+    assert set(wanted) <= {0, 1}
+    text = "".join(generate(model, tokenizer, "the", max_new_tokens=20, seed=0, stop=()))
+    assert text.split() and not {"<unk>", "<pad>", "<mask>"} & set(text.split())
+    drawn = [int(t) for t in stream(model, [[5]], max_new_tokens=20, seed=0, banned=[0, 1, 3])]
+    assert not {0, 1, 3} & set(drawn)
+
+
+def test_generate_decodes_only_the_end_of_a_long_text():
+    """The time of a token must not grow with the text: no call decodes more than a few tokens."""
+    tokenizer = train_tokenizer(TEXTS, "char", 60)
+    model = make(torch.float32, vocab_size=tokenizer.get_vocab_size(), block_size=16)
+    watched = Mock(spec=tokenizer, wraps=tokenizer)
+    list(generate(model, watched, "the", max_new_tokens=200, seed=0, stop=()))
+    lengths = [len(call.args[0]) for call in watched.decode.call_args_list]
+    assert len(lengths) > 200 and max(lengths) < 10
+
+
+def test_a_temperature_beyond_float32_is_the_flattest_choice():
+    """Found by random input: a score that is banned, minus infinity, stays so."""
+    logits = torch.tensor([[1.0, 2.0, float("-inf")]])
+    weights = probabilities(logits, temperature=5e231)
+    torch.testing.assert_close(weights, torch.tensor([[0.5, 0.5, 0.0]]))
+
+
+def test_a_top_p_beyond_float32_is_the_likeliest_token():
+    """Found by random input: no token would have been left."""
+    weights = probabilities(torch.tensor([[1.0, 2.0]]), top_p=1e-254)
+    torch.testing.assert_close(weights, torch.tensor([[0.0, 1.0]]))

@@ -1,0 +1,151 @@
+"""The checks of the trained generator's exercises: right answers pass, wrong ones are named."""
+
+import difflib
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.exercises.checks import verdict
+
+CHAPTER = "19_trained_generator"
+
+
+def not_written(*_):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("answer", [125, 125.0, "125", 25**1.5])
+def test_word_right(answer):
+    assert verdict(CHAPTER, "check_word", answer).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "Not yet"),
+        ("many", "Not yet"),
+        (37.5, "use a power"),
+        (25 ** (2 / 3), "upside down"),
+        (50 / 3, "not easier"),
+        (25, "per token"),
+        (1.5 * math.log(25), "exponential"),
+        (1.5 * math.log2(25), "bits"),
+        (math.nan, "Not this"),
+        (999, "Not this"),
+    ],
+)
+def test_word_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_word", answer)
+
+
+def geometric(losses, counts):
+    product = 1.0
+    for loss, n in zip(losses, counts, strict=True):
+        product *= math.exp(loss) ** (n / sum(counts))
+    return product
+
+
+def weighted(values, counts):
+    return sum(v * n for v, n in zip(values, counts, strict=True)) / sum(counts)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        geometric,
+        lambda a, n: np.exp(np.average(a, weights=n)),
+        lambda a, n: (torch.tensor(a) @ torch.tensor(n, dtype=torch.float) / sum(n)).exp(),
+    ],
+)
+def test_batches_right(answer):
+    assert verdict(CHAPTER, "check_batches", answer).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (lambda a, n: math.exp(sum(a) / len(a)), "weight its loss"),
+        (lambda a, n: sum(map(math.exp, a)) / len(a), "averaged perplexities"),
+        (lambda a, n: weighted([math.exp(x) for x in a], n), "not first"),
+        (weighted, "take the exponential"),
+        (lambda a, n: 2 ** weighted(a, n), "bits"),
+        (lambda a, n: 7.0, "Not this"),
+    ],
+)
+def test_batches_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_batches", answer)
+
+
+def table(text, source):
+    """Dynamic programming, unlike the folded solution."""
+    a, b = text.split(), source.split()
+    before, best = [0] * (len(b) + 1), 0
+    for x in a:
+        now = [0] * (len(b) + 1)
+        for j, y in enumerate(b, 1):
+            now[j] = before[j - 1] + 1 if x == y else 0
+        before, best = now, max(best, *now)
+    return best
+
+
+def substring(text, source):
+    words = text.split()
+    runs = [words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
+    return max((len(r) for r in runs if " ".join(r) in source), default=0)
+
+
+def by_sets(text, source):
+    def runs(words, n):
+        return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+    n = 0
+    while runs(text.split(), n + 1) & runs(source.split(), n + 1):
+        n += 1
+    return n
+
+
+def by_difflib(text, source):
+    match = difflib.SequenceMatcher(None, text.split(), source.split(), autojunk=False)
+    return match.find_longest_match().size
+
+
+def with_gaps(text, source):
+    """The longest common subsequence, which may leave words out."""
+    a, b = text.split(), source.split()
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            best[i + 1][j + 1] = best[i][j] + 1 if x == y else max(best[i][j + 1], best[i + 1][j])
+    return best[-1][-1]
+
+
+def characters(text, source):
+    return difflib.SequenceMatcher(None, text, source, autojunk=False).find_longest_match().size
+
+
+@pytest.mark.parametrize("answer", [table, by_sets, by_difflib])
+def test_longest_right(answer):
+    assert verdict(CHAPTER, "check_longest", answer).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda *_: None, "Not yet"),
+        (not_written, "Not yet"),
+        (substring, "not characters"),
+        (characters, "the unit"),
+        (with_gaps, "a gap"),
+        (lambda t, s: table(t.lower(), s.lower()), "capitals"),
+        (lambda t, s: t.split()[: table(t, s)], "not the run"),
+        (lambda t, s: len(set(t.split()) & set(s.split())), "It fails"),
+        (lambda t, s: len(t.split()), "It fails"),
+        (lambda t, s: 3 if table(t, s) == 2 else table(t, s), "2 expected"),
+    ],
+)
+def test_longest_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_longest", answer)

@@ -10,8 +10,6 @@ is read once per seed, at the end. A file that exists is continued, seed by seed
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from dataclasses import replace
@@ -19,12 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import describe
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from tokenizers import normalizers
 
 from transformer_lib.batches import Sentences, encode_all
 from transformer_lib.classifier import Classifier, EncoderClassifier
+from transformer_lib.devices import keep_memory, make_accelerator
 from transformer_lib.encoder import Encoder
+from transformer_lib.evaluation import predict
 from transformer_lib.pretraining import (
     MaskedLanguageModel,
     MaskedWindows,
@@ -32,14 +34,11 @@ from transformer_lib.pretraining import (
     masked_loss,
     without_sources,
 )
-from transformer_lib.text import (
-    SIX_PACKAGES,
-    overlap,
-    python_documentation,
-    which_library,
-)
+from transformer_lib.saving import load_model, save_model
+from transformer_lib.splits import overlap, which_library
+from transformer_lib.text import SIX_PACKAGES, python_documentation
 from transformer_lib.tokens import train_tokenizer
-from transformer_lib.training import accuracy, make_accelerator, train
+from transformer_lib.training import train
 
 RECIPE = {
     "tokens": "words in small letters",
@@ -67,32 +66,20 @@ RECIPE = {
 }
 
 
-def machine() -> dict:
-    """What the figures were made on."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":")[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        name = names[0] if names else name
-    if torch.cuda.is_available():
-        name = torch.cuda.get_device_name()
-    return {
-        "device": name,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
+def marks(right) -> str:
+    """Which sentences were right, one character each: 1 or 0."""
+    return "".join("01"[bool(one)] for one in right)
 
 
 def small_letters(passages):
     """The same passages in small letters."""
     return [replace(p, text=p.text.lower()) for p in passages]
+
+
+def source_numbers(passages):
+    """A number for the source of each passage: the same source, the same number."""
+    number = {name: i for i, name in enumerate(dict.fromkeys(p.source for p in passages))}
+    return [number[p.source] for p in passages]
 
 
 def baselines(split, unlabelled) -> dict:
@@ -121,6 +108,7 @@ def baselines(split, unlabelled) -> dict:
                         "C": C,
                         "validation": model.score(x["validation"], labels["validation"]),
                         "test": model.score(x["test"], labels["test"]),
+                        "right": marks(model.predict(x["test"]) == labels["test"]),
                     }
                 )
 
@@ -136,8 +124,11 @@ def baselines(split, unlabelled) -> dict:
     }
 
 
-def run(seed, split, unlabelled, recipe, accelerator) -> dict:
-    """Pretrain, fine-tune, and fine-tune from scratch, with one seed."""
+def run(seed, split, unlabelled, recipe, accelerator, weights=None) -> dict:
+    """Pretrain, fine-tune, and fine-tune from scratch, with one seed.
+
+    weights: a folder for the pretrained classifier.
+    """
     first, second = recipe["pretraining"], recipe["finetuning"]
     lower = {name: small_letters(part) for name, part in vars(split).items()}
     texts = [p.text for p in small_letters(unlabelled)]
@@ -195,9 +186,18 @@ def run(seed, split, unlabelled, recipe, accelerator) -> dict:
             accelerator=accelerator,
             seed=seed,
         )
-        result[kind] = {part: accuracy(classifier, parts[part]) for part in parts}
+        right = {p: predict(classifier, parts[p]) == parts[p].labels.cpu() for p in parts}
+        result[kind] = {part: float(right[part].double().mean()) for part in parts}
+        result[kind]["right"] = marks(right["test"])
         result[kind]["seconds"] = round(time.perf_counter() - started, 1)
         result["parameters"] = sum(p.numel() for p in classifier.parameters())
+        if weights and kind == "pretrained":
+            steps = [normalizers.NFC(), normalizers.Lowercase()]
+            tokenizer.normalizer = normalizers.Sequence(steps)  # as the texts were learned
+            save_model(weights, classifier, tokenizer, list(SIX_PACKAGES), bits=8)
+            again = load_model(weights).model
+            right = predict(again, sentences("test", 128)) == parts["test"].labels.cpu()
+            result["test_of_8_bits"] = float(right.double().mean())
     return result
 
 
@@ -227,15 +227,18 @@ def main():
     parser.add_argument(
         "--device", default=None, help="cuda, cpu or mps; default: the best there is"
     )
+    parser.add_argument("--weights", help="a folder for a model half as wide: what chapters load")
     arguments = parser.parse_args()
+    keep_memory()
     accelerator = make_accelerator(arguments.device)
     split, corpus = which_library(), python_documentation()
     unlabelled = without_sources(corpus, split.validation, split.test)
     stored = {
         "recipe": RECIPE,
-        "machine": machine(),
+        "machine": describe(),
         "precision": accelerator.mixed_precision,
         "sentences": {name: len(part) for name, part in vars(split).items()},
+        "sources": source_numbers(split.test),
         "overlap": overlap([p.text for p in unlabelled], [p.text for p in split.test]),
         "baselines": baselines(split, unlabelled),
         "runs": [],
@@ -253,6 +256,11 @@ def main():
             file=sys.stderr,
             flush=True,
         )
+    if arguments.weights:
+        half = RECIPE | {"embedding_dim": 64, "hidden_dim": 64}
+        kept = run(0, split, unlabelled, half, accelerator, arguments.weights)
+        stored["kept"] = {k: v for k, v in kept.items() if k != "pretraining_losses"}
+        arguments.out.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
     print(json.dumps(stored["machine"]))
     print(summary(stored))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -44,12 +45,31 @@ def describe():
     return found
 
 
+def commit():
+    """The commit that was measured; "+" behind it where files differ from it, None without git."""
+    if os.environ.get("BENCHMARK_COMMIT"):  # on a machine that has only a copy of the files
+        return os.environ["BENCHMARK_COMMIT"]
+    here = Path(__file__).parent
+
+    def git(*words):
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "../transformer_lib", "*.py")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def store(name, results):
     """Write results, the machine and the command to RESULTS/NAME.json."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     content = {
         "machine": describe(),
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "command": command,
         "results": results,

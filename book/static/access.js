@@ -59,6 +59,31 @@
     }
   };
 
+  // On paper the solutions stand at the end, unfolded, and a cell of few lines is not parted; then all is as before.
+  const moved = [];
+  window.addEventListener("beforeprint", () => {
+    const article = document.querySelector("article.bd-article");
+    if (!article || moved.length) return;
+    for (const cell of article.querySelectorAll("div.cell"))
+      cell.classList.toggle("short-cell", cell.textContent.trim().split("\n").length < 18);
+    const solutions = [...article.querySelectorAll(".solution")].filter(s => !s.parentElement.closest(".solution"));
+    if (!solutions.length) return;
+    const end = document.createElement("section");
+    end.className = "print-solutions";
+    end.append(Object.assign(document.createElement("h2"), { textContent: "Solutions" }));
+    for (const solution of solutions) {
+      const place = document.createComment("solution");
+      solution.replaceWith(place);
+      moved.push([solution, place]);
+      end.append(solution);
+    }
+    (article.querySelector("section") || article).append(end);
+  });
+  window.addEventListener("afterprint", () => {
+    for (const [solution, place] of moved.splice(0)) place.replaceWith(solution);
+    document.querySelector(".print-solutions")?.remove();
+  });
+
   // What unfolds may hold boxes that scroll.
   document.addEventListener("click", () => setTimeout(reachBoxes, 300));
 

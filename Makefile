@@ -1,6 +1,7 @@
 # The commands people type. `make help` is the map.
 .DEFAULT_GOAL := help
-.PHONY: help setup book html scripts test chapters export lint student bench colab-check address serve clean
+.PHONY: help setup book html scripts test unit chapters export lint format repeat matrix lock student bench colab-check \
+  address publish-check dist print serve clean
 .NOTPARALLEL:
 
 PYTHON ?= python3
@@ -12,43 +13,64 @@ export TQDM_DISABLE ?= 1
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: .venv/ready  ## make the virtual environment .venv (done once, by every target that needs it)
+# $(call step,number of how many,what it is,command): say it, and after it how long it took.
+step = @echo "step $(1): $(2)"; begun=$$(date +%s); $(3) && echo "step $(1): done in $$(($$(date +%s) - begun)) s"
 
-.venv/ready: pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: install Python 3.10 or newer"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed, $$($(PYTHON) --version) is here: make PYTHON=python3.11"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --constraint constraints.txt torch
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[book,test,bench]'
-	@touch $@
+# A Python that was named (make PYTHON=python3.12) is the one that the environment must have.
+ENVIRONMENT = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.10 or newer"; exit 1; }; } \
+  && $(PYTHON) tools/environment.py $(if $(filter command environment,$(firstword $(origin PYTHON))),--this-python)
+LINT = $(PY) -m ruff check --quiet . && $(PY) -m ruff format --check --quiet . && $(PY) -m mypy --no-error-summary
 
-book: scripts chapters html  ## run every chapter here, training included, then build the HTML
+setup:  ## make the virtual environment .venv (done once, by every target that needs it)
+	@$(ENVIRONMENT)
+
+book:  ## run every chapter here, training included, then build the HTML
+	$(call step,1 of 4,the environment,$(ENVIRONMENT))
+	$(call step,2 of 4,the scripts of the pages,$(PY) book/vendor/fetch.py)
+	$(call step,3 of 4,the chapters: each is run here with its training,$(PY) tools/export.py && $(PY) tools/run_chapters.py)
+	$(call step,4 of 4,the pages,$(PY) -m tools.pages)
 
 html: scripts  ## build the HTML from the stored outputs, in seconds
-	.venv/bin/jupyter-book build . -W -n --keep-going
-	@echo "Open _build/html/index.html, or type: make serve"
+	@$(PY) -m tools.pages
 
-# The scripts of the pages, from npm; asked for first, since a book needs them last.
+# The scripts of the pages, from npm.
 scripts: setup
 	@$(PY) book/vendor/fetch.py
 
-test: setup  ## check everything: export, chapters (nbval), units, browser, strict build
-	$(PY) tools/export.py --check
-	$(PY) tools/browser.py
-	$(MAKE) html
-	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+test:  ## check everything: format, types, export, chapters (nbval), units, browser, strict build
+	$(call step,1 of 6,the environment,$(ENVIRONMENT))
+	$(call step,2 of 6,format and types,$(LINT))
+	$(call step,3 of 6,the package is what the chapters say,$(PY) tools/export.py --check)
+	$(call step,4 of 6,the browser,$(PY) tools/browser.py)
+	$(call step,5 of 6,the pages,$(PY) book/vendor/fetch.py && $(PY) -m tools.pages)
+	$(call step,6 of 6,the tests and the chapters,$(PY) -m pytest -q -p tools.progress \
+	  --numprocesses logical --maxprocesses 4 --dist loadfile)
+
+unit: setup  ## the tests for whoever changes a line: no chapters, no browser, nothing slow
+	@$(PY) -m pytest -q -p tools.progress tests -m "not slow and not browser and not book" \
+	  --numprocesses logical --maxprocesses 4 --dist loadfile
 
 chapters: setup  ## run the notebooks in place, in order, and store their outputs
-	$(PY) tools/export.py
-	$(PY) tools/run_chapters.py $(CHAPTER)
+	@$(PY) tools/export.py
+	@$(PY) tools/run_chapters.py $(CHAPTER)
 
 export: setup  ## write transformer_lib/ from the chapters
-	$(PY) tools/export.py
+	@$(PY) tools/export.py
 
-lint: setup  ## format and check the code, notebooks included
-	$(PY) -m ruff check chapters tests tools book benchmarks
-	$(PY) -m ruff format --check tests tools book benchmarks
+lint: setup  ## check the format, the imports and the types: chapters, package, tests and tools
+	@$(LINT)
+
+format: setup  ## bring chapters, tests and tools into the format that lint asks for
+	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet . && $(PY) tools/export.py
+
+repeat: setup  ## run all chapters N=10 times, the last LOADED=3 with every core busy, and count what failed
+	@$(PY) tools/repeat.py --times $(or $(N),10) --loaded $(or $(LOADED),3) $(CHAPTER)
+
+matrix: setup  ## test with every Python here, the oldest PyTorch, older processors, one thread and two
+	@$(PY) -m tools.matrix $(ONLY)
+
+lock: setup  ## write constraints.txt: the newest versions that fit together, on every Python and system
+	@$(PY) tools/lock.py
 
 student: setup  ## write _build/student: the chapters without solutions and outputs
 	$(PY) tools/student.py _build/student
@@ -59,11 +81,21 @@ bench: setup  ## measure speed, memory and learning beside other libraries
 colab-check: setup  ## run every chapter as Colab would: package from a git clone, in a bare environment
 	$(PY) -m tools.colab_check $(CHAPTER)
 
-address: setup  ## make address URL=https://github.com/OWNER/REPO: set the book's public address everywhere
+address: setup  ## make address URL=https://...: set the book's public address everywhere
 	$(PY) tools/address.py "$(URL)"
+
+publish-check: setup  ## say what must be mended before the book is published
+	@$(PY) -m tools.publish_check
+
+dist: setup  ## build the wheel and the source archive, the same bytes from the same commit
+	@$(PY) -m tools.dist
+
+print: html  ## write _build/print: each page as a PDF, solutions at its end
+	@$(PY) tools/browser.py
+	@$(PY) -m tools.printable
 
 serve: html  ## show the book at http://127.0.0.1:8000
 	$(PY) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 clean:  ## delete what was built; the virtual environment stays (delete .venv for that)
-	rm -rf _build transformer_lib.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build build transformer_lib.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -24,6 +24,14 @@ QUIET = [
 ]
 
 
+def pytest_collection_modifyitems(items):
+    """What needs a browser or the built pages is marked by what it asks for."""
+    for item in items:
+        for fixture, marker in (("browser", "browser"), ("html", "book")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium or Chrome, for one file of tests: a second one beside it could not start."""

@@ -10,28 +10,17 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+import yaml
 
-from tools import address, export, student
+from tools import address, export, notebooks, pictures, run_chapters, student
+from tools.notebooks import code_cells, stored_text
 
 ROOT = Path(__file__).parents[1]
-CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+CHAPTERS = notebooks.chapters()
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 MOST_UNCHECKED = 30  # cells, in all chapters together
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-
-
-def code_cells(path):
-    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
-
-
-def stored_text(cell):
-    for output in cell.outputs:
-        yield output.get("text", "")
-        for kind, value in output.get("data", {}).items():
-            if not kind.startswith("image/"):
-                yield value if isinstance(value, str) else json.dumps(value)
-        yield from output.get("traceback", [])
 
 
 @every_chapter
@@ -68,8 +57,38 @@ def test_figures_are_described(path):
 
 
 @every_chapter
+def test_pictures_are_stored_small(path):
+    for cell in code_cells(path):
+        for _, png in run_chapters.stored_pictures(cell):
+            assert len(png) <= 1.2 * len(pictures.smaller(png)), cell.source
+
+
+@every_chapter
+def test_no_cell_is_kept_from_the_formatter(path):
+    assert not [
+        cell.source for cell in code_cells(path) if re.search(r"# fmt: (skip|off)", cell.source)
+    ]
+
+
+def test_a_fresh_clone_is_small(tmp_path):
+    """It is what Colab and a reader wait for: the history with all pictures that were ever stored, and the files."""
+    command = [
+        "git",
+        "clone",
+        "-q",
+        "--no-local",
+        "--single-branch",
+        ROOT.as_uri(),
+        tmp_path / "clone",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    size = sum(p.stat().st_size for p in (tmp_path / "clone").rglob("*") if p.is_file())
+    assert size < 25e6, f"{size / 1e6:.1f} MB"
+
+
+@every_chapter
 def test_widget_ids_are_numbered(path):
-    text = json.dumps(nbformat.read(path, 4).metadata.get("widgets", {}))
+    text = json.dumps(notebooks.read(path).metadata.get("widgets", {}))
     assert all(model.startswith("0" * 20) for model in re.findall(r"\b[0-9a-f]{32}\b", text))
 
 
@@ -102,7 +121,7 @@ def test_setup_cell_says_that_the_address_is_unset(tmp_path):
 
 
 def copy_of_the_book(folder):
-    for name in ("chapters", "_config.yml"):
+    for name in ("chapters", "_config.yml", "CITATION.cff"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     return folder
@@ -141,6 +160,8 @@ def a_notebook(folder, name, *sources):
         (["#| default_exp one", "#| export\n%time x = 1"], "does not parse"),
         (["#| default_exp other", "#| export\nx = 1"], "must be one"),
         (["#| default_exp one", "#| export other\nx = 1"], "no target"),
+        (["#| default_exp one", "#| exporti other\nx = 1"], "no target"),
+        (["#| exporti\nx = 1"], "default_exp"),
     ],
 )
 def test_export_refuses(tmp_path, sources, message):
@@ -164,6 +185,56 @@ def test_export_removes_and_sees_a_module_without_a_chapter(tmp_path):
     ] or sorted(p.name for p in (tmp_path / "package").glob("*.py")) == ["__init__.py", "one.py"]
 
 
+def test_a_name_can_be_exported_without_being_published(tmp_path):
+    cells = ("#| default_exp one", "#| exporti\ndef helper():\n    pass", "#| export\nx = 1")
+    a_notebook(tmp_path / "chapters", "01_one.ipynb", *cells)
+    export.export(tmp_path / "chapters", tmp_path / "package")
+    text = (tmp_path / "package" / "one.py").read_text("utf-8")
+    assert "def helper()" in text and "__all__ = ['x']" in text
+
+
+def in_a_new_process(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_front_gives_the_names_that_people_use_and_imports_them_when_asked():
+    import transformer_lib
+
+    classes = "AttentionHead MultiHeadAttention FeedForward Block Encoder Classifier EncoderClassifier Decoder"
+    functions = "train_tokenizer load_tokenizer train generate save_model load_model"
+    named = set(transformer_lib.__all__) - {"view_attention"}
+    assert named == {*classes.split(), *functions.split()}
+    for name in transformer_lib.__all__:
+        assert callable(getattr(transformer_lib, name)) and name in dir(transformer_lib)
+    with pytest.raises(AttributeError, match="has no attribute 'Decodr'"):
+        transformer_lib.Decodr  # noqa: B018
+    assert in_a_new_process(
+        "import sys, transformer_lib; print('torch' in sys.modules);"
+        "from transformer_lib import Decoder; print(Decoder.__module__)"
+    ).split() == ["False", "transformer_lib.decoder"]
+
+
+def test_version_is_said_once():
+    import transformer_lib
+
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f'\nversion = "{transformer_lib.__version__}"\n' in text
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {transformer_lib.__version__}\n" in citation
+
+
+def test_package_is_run_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "transformer_lib", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0 and "Usage: transformer-lib " in done.stdout
+
+
 def test_every_module_has_a_docstring():
     for module in (ROOT / "transformer_lib").glob("*.py"):
         assert module.read_text("utf-8").lstrip().startswith('"""'), module.name
@@ -171,7 +242,7 @@ def test_every_module_has_a_docstring():
 
 @every_chapter
 def test_student_edition_has_no_solution(path):
-    notebook = student.without_solutions(nbformat.read(path, 4))
+    notebook = student.without_solutions(notebooks.read(path))
     text = "\n".join(cell.source for cell in notebook.cells)
     original = path.read_text("utf-8")
     assert "solution-start" not in text and "{solution}" not in text
@@ -179,9 +250,10 @@ def test_student_edition_has_no_solution(path):
     assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
 
 
+@pytest.mark.slow
 def test_student_edition_runs(tmp_path):
-    path = ROOT / "chapters" / "06_feed_forward.ipynb"
-    notebook = student.without_solutions(nbformat.read(path, 4))
+    path = ROOT / "chapters" / "07_feed_forward.ipynb"
+    notebook = student.without_solutions(notebooks.read(path))
     nbclient.NotebookClient(
         notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
@@ -191,6 +263,7 @@ def test_student_edition_runs(tmp_path):
     assert "Not yet" in printed
 
 
+@pytest.mark.slow
 def test_plain_install_leaves_the_book_out(tmp_path):
     """The wheel holds the package alone, and asks for lower bounds only."""
     subprocess.run(
@@ -201,7 +274,11 @@ def test_plain_install_leaves_the_book_out(tmp_path):
         [sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True, check=True
     ).stdout
     assert (
-        "transformer_lib/decoder.py" in names and "chapters" not in names and "tests" not in names
+        all(
+            f"transformer_lib/{name}" in names for name in ("decoder.py", "__main__.py", "py.typed")
+        )
+        and "chapters" not in names
+        and "tests" not in names
     )
     assert not re.search(r'"[\w-]+\s*==', (ROOT / "pyproject.toml").read_text())
 
@@ -213,12 +290,47 @@ def test_landing_page_draws_the_model_of_the_package():
     assert [text for *_, text, _ in BOXES if f">{text}</text>" not in drawn] == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_chapter_runs_as_in_colab():
     done = subprocess.run(
-        [sys.executable, "-m", "tools.colab_check", "chapters/06_feed_forward.ipynb"],
+        [sys.executable, "-m", "tools.colab_check", "chapters/07_feed_forward.ipynb"],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert "06_feed_forward.ipynb runs as in Colab" in done.stdout, done.stderr
+    assert "07_feed_forward.ipynb runs as in Colab" in done.stdout, done.stderr
+
+
+def test_hooks_before_a_commit_run_what_lint_and_export_run():
+    text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    entries = [hook["entry"] for hook in yaml.safe_load(text)["repos"][0]["hooks"]]
+    lint = (ROOT / "Makefile").read_text("utf-8")
+    for entry in entries:
+        words = entry.split()
+        assert words[0] == ".venv/bin/python"
+        if words[1] == "-m":
+            assert f"$(PY) -m {' '.join(words[2:4])}".removesuffix(" --no-error-summary") in lint
+        else:
+            assert (ROOT / words[1]).exists()
+
+
+def test_changelog_begins_with_the_first_edition():
+    import transformer_lib
+
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    versions = re.findall(r"(?m)^## (\d+\.\d+\.\d+)", text)
+    assert versions[-1] == "0.1.0" and versions[0] == transformer_lib.__version__
+    named = re.findall(
+        r"`(\w+)`", text[text.index("### The package") : text.index("Each is imported")]
+    )
+    assert set(named) - {"transformer_lib"} == set(transformer_lib.__all__) - {"view_attention"}
+
+
+def test_contributing_names_chapters_and_commands_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [
+        p for p in re.findall(r"chapters/\d\d_\w+\.ipynb", text) if not (ROOT / p).exists()
+    ] == []
+    targets = re.findall(r"(?m)^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(targets)

@@ -3,24 +3,32 @@
     python tools/run_chapters.py [--check] [chapters/NN_name.ipynb ...]
 
 Without names: every chapter, in order, two at a time where there are two cores; chapters that
-measure time run after them, one by one. --check runs them and writes nothing.
+measure time run after them, one by one. --check runs them and writes nothing. A notebook is
+written when all of it has run, and in one step: one that was interrupted stays as it was.
 """
 
 import argparse
+import base64
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a second one gains little for small models
 os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars leave no trace
+os.environ.setdefault("PYTHONHASHSEED", "0")  # sets in one order, should a cell print one
+os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # no dates in figures
 
 import nbclient  # noqa: E402
 import nbformat  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
+from tools import notebooks, pictures  # noqa: E402
 
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -60,21 +68,10 @@ def rename_models(notebook):
 
 
 def tidy(notebook):
-    """Join the pieces in which a stream arrived, and forget what belongs to this machine."""
+    """Forget what belongs to this machine and to this run."""
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        outputs = []
-        for output in cell.get("outputs", []):
-            if (
-                output.output_type == "stream"
-                and outputs
-                and outputs[-1].get("name") == output.name
-            ):
-                outputs[-1].text += output.text
-            else:
-                outputs.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = outputs
+        for key in ("execution", "collapsed", "scrolled"):
+            cell.metadata.pop(key, None)
     notebook.metadata.kernelspec = {
         "display_name": "Python 3",
         "language": "python",
@@ -84,25 +81,87 @@ def tidy(notebook):
     return rename_models(notebook)
 
 
+def stored_pictures(cell):
+    """The PNG files below a cell, each with the data of its output: [(data, bytes)]."""
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
+    return [(d, base64.b64decode(d["image/png"])) for d in data if "image/png" in d]
+
+
+def settle_pictures(notebook, before):
+    """Store pictures small, and leave those as they were that show what they showed `before`."""
+    old = {cell.get("id"): stored_pictures(cell) for cell in before.cells}
+    for cell in notebook.cells:
+        there = old.get(cell.get("id"), [])
+        for number, (data, png) in enumerate(stored_pictures(cell)):
+            best = pictures.smaller(png)
+            was = there[number][1] if number < len(there) else None
+            if was and len(was) <= 1.2 * len(best) and pictures.alike(was, best):
+                best = was
+            data["image/png"] = base64.b64encode(best).decode()
+    return notebook
+
+
 def run(path, write=True):
-    """Execute one notebook; what went wrong if a cell fails, else None."""
-    notebook = nbformat.read(path, 4)
+    """Execute one notebook: (seconds, what went wrong if a cell failed or None)."""
     started = time.perf_counter()
+    notebook, before = nbformat.read(path, 4), nbformat.read(path, 4)
     client = nbclient.NotebookClient(
         notebook,
         timeout=900,
+        startup_timeout=180,
         kernel_name="python3",
+        coalesce_streams=True,  # join the pieces in which a stream arrived
         record_timing=False,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:
         client.execute()
-    except (nbclient.exceptions.CellExecutionError, nbclient.exceptions.DeadKernelError) as error:
-        return f"{path.name}: {error}"
+    except (
+        nbclient.exceptions.CellControlSignal,
+        nbclient.exceptions.DeadKernelError,
+        RuntimeError,
+    ) as error:
+        return time.perf_counter() - started, f"{path.name}: {error}"
     if write:
-        nbformat.write(tidy(notebook), path)
-    print(f"{path.name}: {time.perf_counter() - started:.0f} s", flush=True)
+        notebooks.write(tidy(settle_pictures(notebook, before)), path)
+    return time.perf_counter() - started, None
+
+
+def live_no_longer_than(parent):
+    """In a worker: end when the process that started it does, however that ended. Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def run_all(paths, write, workers):
+    """Run notebooks, `workers` at a time; say after each how many are done; what failed, as a list."""
+    failed, done = [], 0
+    pool = ProcessPoolExecutor(workers, initializer=live_no_longer_than, initargs=(os.getpid(),))
+    jobs = {pool.submit(run, path, write): path for path in paths}
+    waiting = list(jobs)
+    while waiting:
+        ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        for job in ready:
+            waiting.remove(job)
+            seconds, wrong = job.result()
+            done += 1
+            failed += [wrong] if wrong else []
+            now = ", ".join(jobs[other].stem for other in waiting[:workers])
+            print(
+                f"  chapter {done} of {len(paths)}: {jobs[job].stem} "
+                f"{'failed' if wrong else 'done'} in {seconds:.0f} s"
+                + (f" (now: {now})" if now else ""),
+                flush=True,
+            )
+    pool.shutdown()
+    return failed
 
 
 def main():
@@ -110,15 +169,22 @@ def main():
     parser.add_argument("--check", action="store_true", help="run, write nothing")
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
-    paths = arguments.notebooks or sorted(Path("chapters").glob("*.ipynb"))
+    paths = arguments.notebooks or notebooks.chapters()
     timed = [path for path in paths if "perf_counter" in path.read_text("utf-8")]
     others = [path for path in paths if path not in timed]
-    one = partial(run, write=not arguments.check)
-    with ProcessPoolExecutor(2 if (os.cpu_count() or 1) > 1 else 1) as pool:
-        failed = list(filter(None, pool.map(one, others)))
-    failed += filter(None, map(one, timed))
+    workers = 2 if (os.cpu_count() or 1) > 1 else 1
+    failed = []
+    for group, at_once in ((others, workers), (timed, 1)):
+        if group:
+            what = "chapters" if group is others else "chapters that measure time, one by one"
+            print(f"  {len(group)} {what}: {group[0].stem} first", flush=True)
+            failed += run_all(group, not arguments.check, at_once)
     sys.exit("\n".join(failed) or 0)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted: the chapters that were running are as they were", file=sys.stderr)
+        os._exit(130)  # the workers notice; waiting for them could take minutes

@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
+from pybtex.database import parse_file
+from pybtex.richtext import Text
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
+from tools import notebooks  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 START = re.compile(r"(?m)^(`{3,}|:{3,})\{solution-start\}")
@@ -17,8 +21,6 @@ EXERCISE = re.compile(
     r"(?ms)^(`{3,}|:{3,})\{exercise\}[ \t]*([^\n]*)\n(?::\w+:[^\n]*\n)*\n*(.*?)\n^\1[ \t]*$"
 )
 CITE = re.compile(r"\{cite:([pt])\}`([^`]+)`")
-ENTRY = re.compile(r"(?ms)^@\w+\{(\S+?),$(.*?)^\}")
-FIELD = re.compile(r"(?m)^  (author|year) = \{(.*)\},?$")
 
 
 def without_solutions(notebook):
@@ -54,19 +56,23 @@ def without_solutions(notebook):
 def papers():
     """What to call each entry of the bibliography: {key: (authors, year)}."""
     found = {}
-    for key, entry in ENTRY.findall((ROOT / "book" / "references.bib").read_text("utf-8")):
-        fields = dict(FIELD.findall(entry))
-        authors = re.sub(r"\{\\\W?\{?(\w)\}?\}", r"\1", fields["author"]).split(" and ")
-        names = [author.split(",")[0] for author in authors]
+    for key, entry in parse_file(ROOT / "book" / "references.bib").entries.items():
+        last = (" ".join(who.prelast_names + who.last_names) for who in entry.persons["author"])
+        names = [str(Text.from_latex(name)) for name in last]
         more = len(names) > 2 or "others" in names
-        found[key] = f"{names[0]} et al." if more else " and ".join(names), fields["year"]
+        found[key] = f"{names[0]} et al." if more else " and ".join(names), entry.fields["year"]
     return found
+
+
+# A folded box; the text, and in it a title that Jupyter and Colab fold themselves.
+BOX = re.compile(r"(?ms)^```\{admonition\} ([^\n]*)\n(?::\w+:[^\n]*\n)*(.*?)\n```$")
 
 
 def for_jupyter(notebook):
     """The notebook as a page of Jupyter or Colab shows it best.
 
-    There a fence would show an exercise as code and a citation as its key, so these become text.
+    There a fence would show an exercise or a box as code and a citation as its key, so these
+    become text.
     The checks are folded, since they give answers away.
     """
     known = papers()
@@ -79,7 +85,9 @@ def for_jupyter(notebook):
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = CITE.sub(cited, EXERCISE.sub(r"### Exercise: \2\n\n\3", cell.source))
+            text = EXERCISE.sub(r"### Exercise: \2\n\n\3", cell.source)
+            text = BOX.sub(r"<details>\n<summary>\1</summary>\n\n\2\n\n</details>", text)
+            cell.source = CITE.sub(cited, text)
         elif "exercise-check" in cell.metadata.get("tags", []):
             cell.metadata["jupyter"] = {"source_hidden": True}
             cell.metadata["cellView"] = "form"  # Colab's word for it
@@ -88,9 +96,9 @@ def for_jupyter(notebook):
 
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for chapter in sorted((ROOT / "chapters").glob("*.ipynb")):
-        notebook = for_jupyter(without_solutions(nbformat.read(chapter, 4)))
-        nbformat.write(notebook, folder / chapter.name)
+    for chapter in notebooks.chapters():
+        notebook = for_jupyter(without_solutions(notebooks.read(chapter)))
+        notebooks.write(notebook, folder / chapter.name)
     print(f"{len(list(folder.glob('*.ipynb')))} chapters without solutions in {folder}")
 
 

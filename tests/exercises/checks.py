@@ -3,20 +3,20 @@
 import contextlib
 import functools
 import io
-import json
-from pathlib import Path
 
-CHAPTERS = Path(__file__).parents[2] / "chapters"
+from tools import notebooks
+
+CHAPTERS = notebooks.ROOT / "chapters"
 
 
 @functools.cache
 def checks(chapter):
     """The names defined by a chapter's cells tagged exercise-check, each cell run by itself."""
     names = {}
-    for cell in json.loads((CHAPTERS / f"{chapter}.ipynb").read_text("utf-8"))["cells"]:
-        if "exercise-check" in cell["metadata"].get("tags", []):
+    for cell in notebooks.code_cells(CHAPTERS / f"{chapter}.ipynb"):
+        if "exercise-check" in notebooks.tags(cell):
             namespace = {}
-            exec("".join(cell["source"]), namespace)
+            exec(cell.source, namespace)
             names |= {k: v for k, v in namespace.items() if k.startswith("check_")}
     return names
 

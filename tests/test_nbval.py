@@ -1,0 +1,87 @@
+"""What the comparison of stored outputs lets pass, and what it does not."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.notebooks import masked
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("accuracy ≈ 0.83", "accuracy ≈ 0.9"),
+        ("≈ 0.83 of 1,200", "≈ 1 of 1,200"),
+        ("≈ -1.5e-07\n", "≈ 2\n"),
+        ("≈ 1,234,567 words", "≈ 987 words"),
+        ("≈ 83.1 %, as said", "≈ 83 %, as said"),
+        ("≈ 83%.", "≈ 9.5%."),
+        ("≈ +0.3 ± 0.02 nats", "≈ −0.31 ± 1 nats"),
+        ("head 1  ≈  0.8   ≈ 12.5 ms", "head 1  ≈ 10.8   ≈  2.5 ms"),
+        ("head 1 |   ≈ 0.8 | 3", "head 1 |  ≈ 10.8 | 3"),
+        ("≈ [0.1, 0.25, -3.]", "≈ [0.12, 0.2, 4.5]"),
+        ("≈ 83 % ± 2 %", "≈ 8 % ± 1.5 %"),
+        ("<td>≈ 0.8</td>", "<td>≈ 0.85</td>"),
+    ],
+)
+def test_a_number_behind_the_sign_may_differ(one, other):
+    assert masked(one) == masked(other)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("3 heads, loss ≈ 0.83", "4 heads, loss ≈ 0.83"),
+        ("loss ≈ 0.83 over 3 seeds", "loss ≈ 0.83 over 4 seeds"),
+        ("≈ 0.83", "0.83"),
+        ("≈ 0.83", "≈ nan"),
+        ("≈ 0.83", "≈ inf"),
+        ("≈ 0.83 nats", "≈ 0.83 bits"),
+        ("≈ 0.83\n≈ 0.9", "≈ 0.83"),
+        ("≈ 83 %", "≈ 83"),
+        ("≈ 1 of 12", "≈ 1 of 13"),
+        ("≈ 3. Then 4.", "≈ 3. Then 5."),
+        ("≈ [0.1, 0.2] of [1, 2]", "≈ [0.1, 0.2] of [1, 3]"),
+        ("(loss ≈ 0.83) 3", "(loss ≈ 0.83) 4"),
+        ("a ≈ b: 3", "a ≈ b: 4"),
+        ("≈ True", "≈ False"),
+    ],
+)
+def test_everything_else_is_compared(one, other):
+    assert masked(one) != masked(other)
+
+
+BEHIND, BEFORE = "3 of 4, loss ≈ 0.9 %", "2 of 4, loss ≈ 0.83 %"  # stored: 3 of 4, loss ≈ 0.83 %
+
+
+@pytest.mark.parametrize(
+    "folder, printed, passes",
+    [(".", BEHIND, True), ("chapters", BEHIND, True), ("/", BEHIND, True), ("/", BEFORE, False)],
+)
+def test_a_wrong_number_passes_behind_the_sign_only_from_every_folder(
+    tmp_path, folder, printed, passes
+):
+    """A copy of the settings, and a notebook whose stored output is not what its cell prints."""
+    for name in ("pyproject.toml", "conftest.py", "tests/sanitize.cfg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")  # conftest.py uses it
+    cell = nbformat.v4.new_code_cell(f"print({printed!r})", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("stream", text="3 of 4, loss ≈ 0.83 %\n")]
+    (tmp_path / "chapters").mkdir()
+    path = tmp_path / "chapters" / "01_one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path],
+        cwd=tmp_path / folder,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode == 0) == passes, done.stdout
+    assert ("1 passed" if passes else "1 failed") in done.stdout

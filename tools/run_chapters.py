@@ -19,17 +19,19 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # a second one gains little for small models
-os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars leave no trace
-os.environ.setdefault("PYTHONHASHSEED", "0")  # sets in one order, should a cell print one
-os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # no dates in figures
-
-import nbclient  # noqa: E402
-import nbformat  # noqa: E402
+import nbclient
+import nbformat
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
 from tools import notebooks, pictures  # noqa: E402
 
+# What the kernels are told, where the caller did not say otherwise.
+KERNEL = {
+    "OMP_NUM_THREADS": "1",  # a second one gains little for small models
+    "TQDM_DISABLE": "1",  # progress bars leave no trace
+    "PYTHONHASHSEED": "0",  # sets in one order, should a cell print one
+    "SOURCE_DATE_EPOCH": "0",  # no dates in figures
+}
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 MODEL_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
@@ -116,7 +118,7 @@ def run(path, write=True):
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:
-        client.execute()
+        client.execute(env={**KERNEL, **os.environ})
     except (
         nbclient.exceptions.CellControlSignal,
         nbclient.exceptions.DeadKernelError,

@@ -95,7 +95,7 @@ class MaskedLanguageModel(nn.Module):
         nn.init.zeros_(self.projection.bias)
 
     def forward(self, tokens, padding_mask=None, chosen=None) -> Tensor:
-        """tokens (B, T) -> logits (B, T, V), or (n, V) of the n positions chosen.
+        """tokens (B, T) -> logits (B, T, V), or (n, V) of n chosen positions.
 
         padding_mask and chosen (B, T): True at real tokens, at chosen positions.
         """

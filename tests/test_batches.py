@@ -158,6 +158,19 @@ def test_an_epoch_of_sentences_has_none_twice():
         assert len(labels) == labels.unique().numel() == 20
 
 
+def test_sentences_of_like_length_share_a_batch_and_lengths_do_not_rise_in_an_epoch():
+    made = [Passage(" ".join(["the"] * (1 + n % 40)), str(n), "a") for n in range(1200)]
+    batches = Sentences(made, WORDS, ["a"], 64, 20)
+    epochs = [[batches(60 * epoch + step) for step in range(60)] for epoch in range(2)]
+    for epoch in epochs:
+        filling = [1 - mask.float().mean() for _, mask, _ in epoch]
+        assert sum(filling) / 60 < 0.10  # 0.47 if they are drawn without regard to their lengths
+        lengths = [mask.shape[1] for _, mask, _ in epoch]
+        falls = sum(a > b for a, b in zip(lengths, lengths[1:]))
+        assert 15 < falls < 45
+    assert [b[0].shape for b in epochs[0]] != [b[0].shape for b in epochs[1]]
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 23, 100])
 def test_evaluation_sees_every_sentence_once_at_any_batch_size(batch_size):
     rows = [row for batch in sentences(batch_size).once() for row in zip(*batch, strict=True)]

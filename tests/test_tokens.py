@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer_lib import text as text_module
+from transformer_lib import tokens as tokens_module
 from transformer_lib.splits import which_library
 from transformer_lib.tokens import (
     END,
@@ -171,6 +172,7 @@ def test_composed_and_decomposed_letters_meet(kind, text):
     assert UNK not in tokenizer.encode(composed).ids
 
 
+@pytest.mark.slow
 def test_ordinary_text_is_cut_as_gpt2_cuts_it():
     from tokenizers import pre_tokenizers
 
@@ -280,3 +282,19 @@ def test_sizes_may_be_of_numpy_and_no_floats():
     for wrong in (6.0, "6", None):
         with pytest.raises(ValueError, match="vocab_size must be a whole number, got"):
             train([SENTENCE], "word", wrong)
+
+
+def test_byte_pairs_of_a_long_text_are_learned_from_portions_all_over_it(monkeypatch):
+    texts = [f"{word} " * 40 for word in ("alpha", "beta", "gamma", "delta")] * 25
+    whole = train_tokenizer(texts).to_str()
+    monkeypatch.setattr(tokens_module, "LEARNED", sum(map(len, texts)))
+    assert train_tokenizer(texts).to_str() == whole
+    monkeypatch.setattr(tokens_module, "LEARNED", sum(map(len, texts)) // 5)
+    found = train_tokenizer(texts)  # every fifth: all four words still
+    assert all(len(found.encode(f" {w}").ids) == 1 for w in ("alpha", "beta", "gamma", "delta"))
+    seen = []
+    monkeypatch.setattr(
+        tokens_module, "train_bytes", lambda pieces, size: seen.extend(pieces) or found
+    )
+    train_tokenizer(texts)
+    assert seen == texts[::5]

@@ -24,11 +24,11 @@ from .tokens import END, PAD, encode_rows
 # %% ../chapters/04_batches.ipynb #c04-004
 def encode_all(texts: Iterable[str], tokenizer: Tokenizer) -> Int[Tensor, "n"]:
     """All texts as one long row of token ids, <end> after each of them."""
-    ids = array("i")  # four bytes a token, where a list takes forty
+    ids = array("q")  # eight bytes a token, where a list takes forty
     for row in encode_rows(check_texts(texts), tokenizer):
-        ids.frombytes(row.tobytes())
+        ids.frombytes(row.astype(np.int64).tobytes())
         ids.append(END)
-    return torch.from_numpy(np.array(ids, np.int64))
+    return torch.from_numpy(np.frombuffer(ids, np.int64))
 
 # %% ../chapters/04_batches.ipynb #c04-030
 def shuffled(count: int, seed: int, epoch: int) -> Int[Tensor, "count"]:
@@ -40,7 +40,7 @@ def shuffled(count: int, seed: int, epoch: int) -> Int[Tensor, "count"]:
 # %% ../chapters/04_batches.ipynb #c04-036
 def full_batches(
     count: int, batch_size: int, seed: int, epoch: int
-) -> Int[Tensor, "steps batch"]:
+) -> Int[Tensor, "steps B"]:
     """The numbers of the items in each full batch of an epoch."""
     steps = count // batch_size
     order = shuffled(count, seed, epoch)[: steps * batch_size]
@@ -79,7 +79,7 @@ class Windows:
 
     def __call__(
         self, step: int
-    ) -> tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]:
+    ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
         epoch, part = divmod(step, self.per_epoch)
         T, B, device = self.block_size, self.batch_size, self.tokens.device
         if epoch != self.epoch:
@@ -122,7 +122,7 @@ def check_seed(seed: Any) -> int:
 # %% ../chapters/04_batches.ipynb #c04-052
 def pad(
     rows: Sequence[Sequence[int] | np.ndarray],
-) -> tuple[Int[Tensor, "batch time"], Bool[Tensor, "batch time"]]:
+) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
     """Rows of different lengths as one tensor (B, T), and its mask (B, T),
     which is True at real tokens."""
     if not len(rows) or not all(len(row) for row in rows):
@@ -137,6 +137,16 @@ def pad(
     tokens = torch.full(mask.shape, PAD)
     tokens[mask] = torch.from_numpy(flat.astype(np.int64))
     return tokens, mask
+
+# %% ../chapters/04_batches.ipynb #c04-065b
+def bucketed(
+    order: Int[Tensor, "steps B"], lengths: Int[Tensor, "n"], group: int = 16
+) -> Int[Tensor, "steps B"]:
+    """The same items in batches of like length: `group` neighbouring batches
+    are sorted together."""
+    groups = order.flatten().split(group * order.shape[1])
+    alike = [part[lengths[part].argsort(stable=True)] for part in groups]
+    return torch.cat(alike).view_as(order)
 
 # %% ../chapters/04_batches.ipynb #c04-066
 def encode_labels(
@@ -160,14 +170,45 @@ def encode_labels(
         )
     return torch.tensor([number[label] for label in found])
 
+# %% ../chapters/04_batches.ipynb #c04-074p
+class _Padded:
+    """Labelled sentences as one padded table, whose rows can be taken."""
+
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        tokenizer: Tokenizer,
+        labels: Sequence[str],
+        block_size: int,
+    ):
+        self.labels = encode_labels(passages, labels)
+        rows = encode_rows([passage.text for passage in passages], tokenizer)
+        self.tokens, self.mask = pad([row[:block_size] for row in rows])
+        self.lengths = self.mask.sum(1)  # stays on the CPU
+
+    def take(
+        self, index: Int[Tensor, "B"], longest: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The sentences with these numbers, cut to `longest` tokens."""
+        tokens, mask = self.tokens[index], self.mask[index]
+        return tokens[:, :longest], mask[:, :longest], self.labels[index]
+
+    def order(
+        self, batch_size: int, seed: int, epoch: int
+    ) -> Int[Tensor, "steps B"]:
+        """The batches of an epoch: of like length, in a shuffled order."""
+        order = full_batches(len(self.labels), batch_size, seed, epoch)
+        order = bucketed(order, self.lengths)
+        return order[shuffled(len(order), seed, epoch)]
+
 # %% ../chapters/04_batches.ipynb #c04-074
-class Sentences:
+class Sentences(_Padded):
     """Batches of labelled sentences, for a classifier.
 
-    passages: texts with labels. labels: the names of the classes, in order.
-    block_size: longer sentences are cut there. `sentences(step)` returns
-    (tokens (B, T), padding_mask (B, T), labels (B,)), T the longest of the
-    batch; the seed and the step decide which.
+    labels: the names of the classes, in order. block_size: longer sentences
+    are cut there. `sentences(step)` returns tokens and padding_mask (B, T),
+    T the longest of a batch of like lengths, and labels (B,); the seed and
+    the step decide which.
     """
 
     def __init__(
@@ -180,10 +221,7 @@ class Sentences:
         seed: int = 0,
     ):
         sizes = check_sizes(block_size=block_size, batch_size=batch_size)
-        self.labels = encode_labels(passages, labels)
-        rows = encode_rows([passage.text for passage in passages], tokenizer)
-        self.tokens, self.mask = pad([r[: sizes["block_size"]] for r in rows])
-        self.lengths = self.mask.sum(1)  # stays on the CPU
+        super().__init__(passages, tokenizer, labels, sizes["block_size"])
         self.batch_size = min(sizes["batch_size"], len(passages))
         self.per_epoch = len(passages) // self.batch_size
         self.seed, self.epoch = check_seed(seed), -1
@@ -197,21 +235,13 @@ class Sentences:
     def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         epoch, part = divmod(step, self.per_epoch)
         if epoch != self.epoch:
-            count = len(self.labels)
-            order = full_batches(count, self.batch_size, self.seed, epoch)
+            order = self.order(self.batch_size, self.seed, epoch)
             self.longest = self.lengths[order].amax(1).tolist()
-            self.order, self.epoch = order.to(self.tokens.device), epoch
-        return self.take(self.order[part], self.longest[part])
+            self.drawn, self.epoch = order.to(self.tokens.device), epoch
+        return self.take(self.drawn[part], self.longest[part])
 
     def once(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every sentence once, in order, in batches: for evaluation."""
         for index in torch.arange(len(self.labels)).split(self.batch_size):
             longest = int(self.lengths[index].max())
             yield self.take(index.to(self.tokens.device), longest)
-
-    def take(
-        self, index: Int[Tensor, "batch"], longest: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The sentences with these numbers, cut to `longest` tokens."""
-        tokens, mask = self.tokens[index], self.mask[index]
-        return tokens[:, :longest], mask[:, :longest], self.labels[index]

@@ -252,8 +252,12 @@ def hold_out(
 
     share: above 0 and below 1. ValueError if one side would stay empty.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share must be above 0 and below 1, got {share}")
+    try:
+        fine = 0 < share < 1
+    except TypeError:
+        fine = False
+    if not fine:
+        raise ValueError(f"share must be above 0 and below 1, got {share!r}")
     if len({passage.source for passage in check_passages(passages)}) >= 10:
         split = split_by_source(passages, validation=0, test=share)
         if split.train and split.test:

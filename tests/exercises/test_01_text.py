@@ -1,4 +1,6 @@
+import unicodedata
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -32,3 +34,96 @@ def test_majority():
     assert "one number" in say(lambda train, test: ("a", right(train, test)))
     for other in (Fraction, np.float32, torch.tensor):
         assert say(lambda train, test: other(right(train, test))).startswith("Right")  # noqa: B023
+
+
+def test_different():
+    def say(answer):
+        return verdict(CHAPTER, "check_different", answer)
+
+    assert say(3).startswith("Right") and say(np.int64(3)).startswith("Right")
+    assert say(None).startswith("Not yet")
+    assert "two spellings of é" in say(4) and "make no difference" in say(6)
+    assert "comma" in say(2) and "comma" in say(1)
+    assert "1 to 6" in say(7) and "one number" in say((3,))
+
+
+def normal(text):
+    return " ".join(unicodedata.normalize("NFC", text.lower()).split())
+
+
+def test_shared():
+    def say(answer):
+        return verdict(CHAPTER, "check_shared", answer)
+
+    def right(passages):
+        return {
+            p.source
+            for p in passages
+            if any(normal(p.text) == normal(q.text) and p.source != q.source for q in passages)
+        }
+
+    def loose(passages):
+        times = Counter(normal(p.text) for p in passages)
+        return {p.source for p in passages if times[normal(p.text)] > 1}
+
+    def raw(passages):
+        return {
+            p.source
+            for p in passages
+            if any(p.text == q.text and p.source != q.source for q in passages)
+        }
+
+    def no_accents(passages):
+        return {
+            p.source
+            for p in passages
+            if any(
+                p.text.lower().split() == q.text.lower().split() and p.source != q.source
+                for q in passages
+            )
+        }
+
+    def later(passages):
+        seen, found = {}, set()
+        for p in passages:
+            if seen.setdefault(normal(p.text), p.source) != p.source:
+                found.add(p.source)
+        return found
+
+    assert say(right).startswith("Right")
+    assert say(lambda passages: sorted(right(passages))).startswith("Right")
+    assert say(lambda passages: None).startswith("Not yet")
+    assert "twice in one source" in say(loose)
+    assert "white space" in say(raw)
+    assert "two spellings" in say(no_accents)
+    assert "['a', 'b'], not ['b']" in say(later)
+    assert "nothing else" in say(lambda passages: "a")
+    assert "KeyError" in say(lambda passages: {}["a"])
+
+
+def test_once():
+    def say(answer):
+        return verdict(CHAPTER, "check_once", answer)
+
+    def right(passages):
+        said = [normal(p.text) for p in passages]
+        return [p for p, text in zip(passages, said, strict=True) if said.count(text) == 1]
+
+    def first(passages):
+        return list({normal(p.text): p for p in reversed(passages)}.values())[::-1]
+
+    def raw(passages):
+        said = [p.text for p in passages]
+        return [p for p in passages if said.count(p.text) == 1]
+
+    def rewritten(passages):
+        return [replace(p, text=" ".join(p.text.split())) for p in right(passages)]
+
+    assert say(right).startswith("Right")
+    assert say(lambda passages: None).startswith("Not yet")
+    assert "One copy" in say(lambda passages: sorted(first(passages), key=passages.index))
+    assert "normalize_text" in say(raw)
+    assert "as it was written" in say(rewritten)
+    assert "in their order" in say(lambda passages: right(passages)[::-1])
+    assert "only the second" in say(lambda passages: passages)
+    assert "KeyError" in say(lambda passages: {}["a"])

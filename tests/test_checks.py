@@ -202,6 +202,7 @@ def test_whole_numbers_of_other_libraries_become_plain(kind):
     assert json.loads(json.dumps(sizes)) == sizes
 
 
+@pytest.mark.slow
 def test_a_model_of_numpy_sizes_computes_what_one_of_plain_sizes_does():
     program = (
         "import json, numpy as np, torch\n"

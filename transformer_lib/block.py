@@ -24,12 +24,7 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self,
-        embedding_dim: int,
-        num_heads: int,
-        *,
-        causal: bool = False,
-        dropout: float = 0.0,
+        self, embedding_dim: int, num_heads: int, *, causal=False, dropout=0.0
     ):
         super().__init__()
         size_per_head(embedding_dim, num_heads)  # refuses what does not divide
@@ -42,16 +37,13 @@ class Block(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch time channels"],
-        padding_mask: Bool[Tensor, "batch keys"] | None = None,
+        x: Float[Tensor, "B T C"],
+        padding_mask: Bool[Tensor, "B keys"] | None = None,
         *,
         return_attention: bool = True,
         cache: LayerCacheLike | None = None,
-    ) -> tuple[
-        Float[Tensor, "batch time channels"],
-        Float[Tensor, "batch heads time time"] | None,
-    ]:
-        """x (B, T, C) -> x (B, T, C), maps (B, H, T, T) or None."""
+    ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B H T T"] | None]:
+        """x with both branches added, and maps, as in MultiHeadAttention."""
         check_input(x, self.attention.projection.in_features)
         attended, maps = self.attention(
             self.attention_norm(x),

@@ -15,8 +15,7 @@ from .checks import check_dropout, check_input, check_sizes
 class FeedForward(nn.Module):
     """Two linear layers with a ReLU between (Vaswani et al. 2017, 3.3).
 
-    Each position is worked on alone. embedding_dim: C; the inner width is 4C.
-    dropout: the probability with which an output is dropped in training.
+    Each position is worked on alone. dropout: of the output, in training.
     """
 
     def __init__(self, embedding_dim: int, *, dropout: float = 0.0):
@@ -27,10 +26,8 @@ class FeedForward(nn.Module):
         self.contract = nn.Linear(4 * embedding_dim, embedding_dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self, x: Float[Tensor, "batch time channels"]
-    ) -> Float[Tensor, "batch time channels"]:
-        """x (B, T, C) -> (B, T, C)."""
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        """The network on each position of x alone."""
         check_input(x, self.expand.in_features)
         inner = self.expand(x).relu()  # (B, T, 4C)
         return self.dropout(self.contract(inner))

@@ -57,7 +57,9 @@ def test_the_rounds_are_those_written_out_in_float64(shape):
     found = orthogonalize(matrices, torch.float32)
     assert found.dtype == torch.float32
     for one, matrix in zip(found, matrices, strict=True):
-        assert (one - plain(matrix)).abs().max() < 1e-6
+        assert (
+            one - plain(matrix)
+        ).abs().max() < 1.5e-6  # entries are up to 0.3: the rounding of float32
 
 
 @pytest.mark.parametrize("shape", [(32, 128), (128, 512), (512, 128), (128, 128)])
@@ -82,6 +84,32 @@ def test_bfloat16_products_are_close():
     low, high = (orthogonalize(matrices, t) for t in (torch.bfloat16, torch.float32))
     assert low.dtype == torch.float32 and not torch.equal(low, high)
     assert (low - high).norm() < 0.03 * high.norm()
+
+
+@pytest.mark.parametrize("shape", [(64, 384), (384, 64), (128, 512)])
+def test_in_bfloat16_one_product_loses_no_more_than_the_plain_rounds(shape):
+    torch.manual_seed(0)
+    u, _, vt = torch.linalg.svd(torch.randn(*shape), full_matrices=False)
+    matrix = u * torch.logspace(0, -3, min(shape)) @ vt  # as steep as gradients are
+    x = (matrix.T if shape[0] > shape[1] else matrix) / matrix.norm()
+    x = x.bfloat16()
+    for _ in range(5):
+        a = x @ x.T
+        x = torch.addmm(x, torch.addmm(a, a, a, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    rounds = x.T if shape[0] > shape[1] else x
+    exact = plain(matrix)
+    found = orthogonalize(matrix[None], torch.bfloat16)[0]
+    error, usual = ((y - exact).norm() / exact.norm() for y in (found, rounds))
+    assert error < 1.5 * usual < 0.15
+
+
+@pytest.mark.parametrize("shape", [(300, 700), (700, 300), (300, 310), (520, 400)])
+def test_large_symmetric_products_are_whole(shape):
+    torch.manual_seed(0)
+    matrices = torch.randn(2, *shape)
+    found = orthogonalize(matrices, torch.float32)
+    for one, matrix in zip(found, matrices, strict=True):
+        assert (one - plain(matrix)).abs().max() < 3e-6
 
 
 def test_a_gradient_of_zero_gives_no_step_and_no_nan():

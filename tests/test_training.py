@@ -158,6 +158,7 @@ def test_a_second_accelerator_may_have_another_precision():
 # ---------------------------------------------------------------- the loop
 
 
+@pytest.mark.slow
 def test_a_batch_is_memorised():
     for model, batch, loss_fn in (
         (decoder(), windows()(0), language_loss),

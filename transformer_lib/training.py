@@ -76,36 +76,32 @@ def check_finite(
                 f"learning_rate (or, from Python, a longer warmup)"
             )
 
-# %% ../chapters/11_training.ipynb #c11-077p
-class _Progress:
-    """The losses of a run as they come in, their check, and the bar."""
-
-    def __init__(self, history, steps, rate, accelerator):
-        self.history, self.rate, self.accelerator = history, rate, accelerator
-        self.every = 1 if accelerator.device.type == "cpu" else 20
-        self.pending: list[Tensor] = []
-        quiet = parse_flag_from_env("TQDM_DISABLE")  # not read in notebooks
-        self.bar = tqdm(
-            desc="training",
-            total=steps,
-            initial=len(history.losses),
-            leave=False,
-            disable=quiet or not accelerator.is_main_process,
-        )
-
-    def add(self, loss: Tensor, step: int, look: bool) -> None:
-        """Take the loss of a step; look at all so far if it is time."""
-        self.pending.append(loss)
-        self.bar.update()
-        if look or len(self.pending) >= self.every:
-            losses = self.accelerator.reduce(torch.stack(self.pending), "mean")
-            check_finite(losses.tolist(), step, self.rate)
-            self.history.losses += losses.tolist()
-            self.pending = []
-            shown = {"loss": f"{self.history.losses[-1]:.3f}"}
-            if self.history.evaluations:
-                shown["validation"] = f"{self.history.evaluations[-1][1]:.3f}"
-            self.bar.set_postfix(shown)
+# %% ../chapters/11_training.ipynb #c11-077l
+def _loop(run, batches, history, start, *, evaluate, every, stop, checkpoints):
+    """The steps of a run, from `start` to its last."""
+    end = run.settings["steps"]
+    progress = _Progress(history, end, run.rate, run.accelerator)
+    began = time.perf_counter() - history.seconds
+    parts = run.accelerator, run.model, run.optimizers, history
+    try:
+        for step in range(start, end):
+            done, last = step + 1, step + 1 == end
+            looking = evaluate and (last or done % every == 0)
+            saving = checkpoints and checkpoints.due(done, last)
+            loss = run.update(batches(step), step)
+            progress.add(loss, step, bool(last or looking or saving))
+            if evaluate and looking:
+                history.evaluations.append((done, _evaluated(run, evaluate)))
+                last = last or bool(stop and stop(history))
+            history.seconds = time.perf_counter() - began
+            if checkpoints and (saving or last):
+                checkpoints.save(*parts, done, run.settings)
+            if last:
+                break
+    finally:
+        progress.bar.close()
+        run.accelerator.free_memory()
+        run.model.eval()
 
 # %% ../chapters/11_training.ipynb #c11-077r
 class _Run:
@@ -146,21 +142,103 @@ class _Run:
             self.settings["max_grad_norm"],
         )
 
-    def evaluate(self, evaluate: Callable[..., SupportsFloat]) -> float:
-        """What evaluate says of the model; the mean over all processes."""
-        self.model.eval()
-        found = evaluate(self.model)
-        self.model.train()
-        try:
-            value = float(found)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"evaluate must return a number, got {found!r}"
-            ) from None
-        if self.accelerator.num_processes > 1:
-            ours = torch.tensor(value, device=self.accelerator.device)
-            value = float(self.accelerator.reduce(ours, "mean"))
-        return value
+# %% ../chapters/11_training.ipynb #c11-077e
+def _evaluated(run, evaluate: Callable[..., SupportsFloat]) -> float:
+    """What evaluate says of the model; the mean over all processes."""
+    run.model.eval()
+    found = evaluate(run.model)
+    run.model.train()
+    try:
+        value = float(found)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"evaluate must return a number, got {found!r}"
+        ) from None
+    if run.accelerator.num_processes > 1:
+        ours = torch.tensor(value, device=run.accelerator.device)
+        value = float(run.accelerator.reduce(ours, "mean"))
+    return value
+
+# %% ../chapters/11_training.ipynb #c11-078p
+@runtime_checkable
+class Checkpointing(Protocol):
+    """What train asks of its checkpoints."""
+
+    def due(self, step: int, last: bool) -> bool: ...
+    def save(self, accelerator, model, optimizers, history, step, run): ...
+    def restore(self, model, optimizers, history, run) -> int: ...
+
+# %% ../chapters/11_training.ipynb #c11-078
+def train(
+    model: nn.Module,
+    batches: Callable[[int], tuple],
+    loss_fn: Callable[[nn.Module, tuple], Tensor],
+    *,
+    steps: SupportsIndex,
+    learning_rate: SupportsFloat = 3e-3,
+    warmup: SupportsIndex | None = None,
+    weight_decay: SupportsFloat = 0.1,
+    max_grad_norm: SupportsFloat = 1.0,
+    muon: bool = True,
+    evaluate: Callable[[nn.Module], SupportsFloat] | None = None,
+    evaluate_every: SupportsIndex = 100,
+    stop: Callable[[History], bool] | None = None,
+    accelerator: Accelerator | None = None,
+    checkpoints: Checkpointing | None = None,
+    seed: SupportsIndex = 0,
+) -> History:
+    """Train a model in place and return what the run went through.
+
+    batches(step), loss_fn(model, batch): as above. learning_rate: the largest,
+    after warmup steps (None: a twentieth of all). muon: see make_optimizers.
+    evaluate(model): every evaluate_every steps and at the end. stop(history):
+    True ends the run. FloatingPointError when a loss is no longer finite.
+    """
+    settings = _check_settings(
+        steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
+    )
+    every = _whole("evaluate_every", evaluate_every, 1)
+    accelerator = accelerator or make_accelerator()
+    run = _Run(model, batches, loss_fn, accelerator, settings)
+    history, start = History(), 0
+    if checkpoints is not None:
+        start = checkpoints.restore(model, run.optimizers, history, settings)
+    if stop and history.evaluations and stop(history):
+        start = settings["steps"]  # it had ended early before
+    rest = {"evaluate": evaluate, "every": every, "stop": stop}
+    _loop(run, batches, history, start, checkpoints=checkpoints, **rest)
+    return history
+
+# %% ../chapters/11_training.ipynb #c11-077p
+class _Progress:
+    """The losses of a run as they come in, their check, and the bar."""
+
+    def __init__(self, history, steps, rate, accelerator):
+        self.history, self.rate, self.accelerator = history, rate, accelerator
+        self.every = 1 if accelerator.device.type == "cpu" else 20
+        self.pending: list[Tensor] = []
+        quiet = parse_flag_from_env("TQDM_DISABLE")  # not read in notebooks
+        self.bar = tqdm(
+            desc="training",
+            total=steps,
+            initial=len(history.losses),
+            leave=False,
+            disable=quiet or not accelerator.is_main_process,
+        )
+
+    def add(self, loss: Tensor, step: int, look: bool) -> None:
+        """Take the loss of a step; look at all so far if it is time."""
+        self.pending.append(loss)
+        self.bar.update()
+        if look or len(self.pending) >= self.every:
+            losses = self.accelerator.reduce(torch.stack(self.pending), "mean")
+            check_finite(losses.tolist(), step, self.rate)
+            self.history.losses += losses.tolist()
+            self.pending = []
+            shown = {"loss": f"{self.history.losses[-1]:.3f}"}
+            if self.history.evaluations:
+                shown["validation"] = f"{self.history.evaluations[-1][1]:.3f}"
+            self.bar.set_postfix(shown)
 
 # %% ../chapters/11_training.ipynb #c11-076
 def _whole(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -211,76 +289,3 @@ def _check_settings(
         "max_grad_norm": _positive("max_grad_norm", max_grad_norm),
         "muon": bool(muon),
     }
-
-# %% ../chapters/11_training.ipynb #c11-078p
-@runtime_checkable
-class Checkpointing(Protocol):
-    """What train asks of its checkpoints."""
-
-    def due(self, step: int, last: bool) -> bool: ...
-    def save(self, accelerator, model, optimizers, history, step, run): ...
-    def restore(self, model, optimizers, history, run) -> int: ...
-
-# %% ../chapters/11_training.ipynb #c11-078
-def train(
-    model: nn.Module,
-    batches: Callable[[int], tuple],
-    loss_fn: Callable[[nn.Module, tuple], Tensor],
-    *,
-    steps: SupportsIndex,
-    learning_rate: SupportsFloat = 3e-3,
-    warmup: SupportsIndex | None = None,
-    weight_decay: SupportsFloat = 0.1,
-    max_grad_norm: SupportsFloat = 1.0,
-    muon: bool = True,
-    evaluate: Callable[[nn.Module], SupportsFloat] | None = None,
-    evaluate_every: SupportsIndex = 100,
-    stop: Callable[[History], bool] | None = None,
-    accelerator: Accelerator | None = None,
-    checkpoints: Checkpointing | None = None,
-    seed: SupportsIndex = 0,
-) -> History:
-    """Train a model in place and return what the run went through.
-
-    batches(step): the batch of a step, always the same; Windows, Sentences.
-    loss_fn(model, batch): its mean loss. steps: updates. learning_rate: the
-    largest, reached after warmup steps (None: a twentieth of all).
-    evaluate(model): called every evaluate_every steps and at the end.
-    stop(history): called after each evaluation; True ends the run there.
-    checkpoints: see transformer_lib.checkpoints. seed: of dropout. Raises
-    FloatingPointError when a loss is no longer finite.
-    """
-    settings = _check_settings(
-        steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
-    )
-    evaluate_every = _whole("evaluate_every", evaluate_every, 1)
-    accelerator = accelerator or make_accelerator()
-    run = _Run(model, batches, loss_fn, accelerator, settings)
-    history, start, end = History(), 0, settings["steps"]
-    parts = accelerator, model, run.optimizers, history
-    if checkpoints is not None:
-        start = checkpoints.restore(*parts[1:], settings)
-    if stop and history.evaluations and stop(history):
-        start = end  # it had ended early before
-    progress = _Progress(history, end, run.rate, accelerator)
-    began = time.perf_counter() - history.seconds
-    try:
-        for step in range(start, end):
-            done, last = step + 1, step + 1 == end
-            looking = evaluate and (last or done % evaluate_every == 0)
-            saving = checkpoints and checkpoints.due(done, last)
-            loss = run.update(batches(step), step)
-            progress.add(loss, step, bool(last or looking or saving))
-            if evaluate and looking:
-                history.evaluations.append((done, run.evaluate(evaluate)))
-                last = last or bool(stop and stop(history))
-            history.seconds = time.perf_counter() - began
-            if checkpoints and (saving or last):
-                checkpoints.save(*parts, done, settings)
-            if last:
-                break
-    finally:
-        progress.bar.close()
-        accelerator.free_memory()
-        model.eval()
-    return history

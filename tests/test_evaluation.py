@@ -178,3 +178,13 @@ def test_the_ngram_opponent_is_the_one_that_does_best_on_text_it_has_not_counted
     assert order in (2, 3, 4, 5) and len(nats) == 40 and nats.mean() < 0.5
     nats, order = ngram_losses(torch.arange(4, 8), tokens[:9], 8)  # hardly any text
     assert order == 2 and nats.isfinite().all()
+
+
+def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):
+    tokens = torch.randint(4, 9, (3_000,), generator=torch.Generator().manual_seed(0))
+    asked = torch.arange(4, 9).repeat(9)
+    end = ngram_losses(tokens[-500:], asked, 9)
+    assert not torch.equal(ngram_losses(tokens, asked, 9)[0], end[0])
+    monkeypatch.setattr(evaluation, "COUNTED", 500)
+    found = ngram_losses(tokens, asked, 9)
+    assert found[1] == end[1] and torch.equal(found[0], end[0])

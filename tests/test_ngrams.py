@@ -161,8 +161,8 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: KneserNey(0, V), "order and vocab_size must be at least 1, got 0"),
-        (lambda: KneserNey(2, 0), "order and vocab_size must be at least 1"),
+        (lambda: KneserNey(0, V), "order and vocab_size must be whole numbers from 1, got 0"),
+        (lambda: KneserNey(2, 0), "order and vocab_size must be whole numbers from 1, got 2 and 0"),
         (lambda: KneserNey(3, V).fit([1, 2]), "tokens must be a row of at least 3 ids"),
         (lambda: KneserNey(1, V).fit([[1, 2]]), "tokens must be a row"),
         (lambda: KneserNey(1, V).fit([1, 7]), "from 0 to vocab_size - 1 = 6, got 7"),

@@ -196,6 +196,7 @@ def test_padding_is_never_hidden():
     assert (seen[0][:, 20:] == 0).all() and (seen[0][:, :20] == MASK).float().mean() > 0.8
 
 
+@pytest.mark.slow
 def test_no_validation_or_test_source_is_read():
     split = which_library()
     rest = without_sources(python_documentation(), split.validation, split.test)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['evaluating', 'class_log_probs', 'predict', 'accuracy', 'standard_error', 'Comparison', 'compare', 'bag_of_words',
-           'token_losses', 'cross_entropy', 'ngram_losses', 'finite', 'per_text', 'per_sentence', 'per_class']
+           'token_losses', 'cross_entropy', 'finite', 'per_text', 'per_sentence', 'per_class']
 
 # %% ../chapters/18_evaluation.ipynb #c18-002
 import collections
@@ -46,7 +46,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 # %% ../chapters/18_evaluation.ipynb #c18-014
 def class_log_probs(
     model: nn.Module, sentences: Sentences
-) -> Float[Tensor, "n classes"]:
+) -> Float[Tensor, "n K"]:
     """ln P of every class for every sentence, in order, on the CPU."""
     device, found = next(model.parameters()).device, []
     with evaluating(model):
@@ -96,7 +96,7 @@ def _redrawn_means(
         means.append(total[drawn].sum() / count[drawn].sum())
     return row.mean().item(), torch.stack(means)
 
-
+# %% ../chapters/18_evaluation.ipynb #c18-015n
 def standard_error(
     values: Any,
     sources: Sequence[Hashable] | None = None,
@@ -169,7 +169,7 @@ def _naive_bayes(
         max(names, key=lambda name: score(tokens, name)) for tokens in judge
     ]
 
-
+# %% ../chapters/18_evaluation.ipynb #c18-016r
 def _logistic_regression(
     learn: list[list[str]], labels: list[str], judge: list[list[str]]
 ) -> list[str]:
@@ -225,6 +225,23 @@ def _whole(name: str, value: Any, low: int, high: float = math.inf) -> int:
     return number
 
 
+def _row(tokens: Any, model: nn.Module) -> Tensor:
+    """The tokens as a tensor, if they are a row of two that can be scored."""
+    row = torch.as_tensor(tokens)
+    if row.ndim != 1 or len(row) < 2:
+        raise ValueError(
+            "tokens must be a row of at least 2 ids, got shape "
+            f"{tuple(row.shape)}"
+        )
+    V = model.sizes.get("vocab_size", math.inf)  # type: ignore
+    if not 0 <= row[-1] < V:  # the others are looked at as inputs
+        raise ValueError(
+            f"tokens must be ids from 0 to vocab_size - 1 = {V - 1}, "
+            f"got {row[-1].item()}"
+        )
+    return row
+
+# %% ../chapters/18_evaluation.ipynb #c18-100n
 def token_losses(
     model: nn.Module,
     tokens: Int[Tensor, "n"],
@@ -236,19 +253,14 @@ def token_losses(
 
     Arguments as in cross_entropy.
     """
-    tokens = torch.as_tensor(tokens)
-    if tokens.ndim != 1 or len(tokens) < 2:
-        raise ValueError(
-            "tokens must be a row of at least 2 ids, got shape "
-            f"{tuple(tokens.shape)}"
-        )
+    tokens = _row(tokens, model)
     longest: int = model.sizes["block_size"]  # type: ignore
     N, T = len(tokens) - 1, min(longest, len(tokens) - 1)
     stride = max(1, longest // 2) if stride is None else stride
     stride = _whole("stride", stride, 1, longest)
     batch_size = _whole("batch_size", batch_size, 1)
     device = next(model.parameters()).device
-    tokens, found = tokens.to(device), []
+    tokens, found = tokens.to(device), torch.empty(N)
     ends = torch.tensor([*range(T, N, stride), N], device=device)
     scored = torch.cat([ends.new_zeros(1), ends[:-1]])
     parts = ends.split(batch_size), scored.split(batch_size)
@@ -261,10 +273,11 @@ def token_losses(
                 tokens[index + 1].flatten(),
                 reduction="none",
             ).view_as(index)
-            found.append(nats[index >= before[:, None]].cpu())
-    return torch.cat(found)
+            new = index >= before[:, None]
+            found[index[new].cpu()] = nats[new].cpu()
+    return found
 
-
+# %% ../chapters/18_evaluation.ipynb #c18-100p
 def cross_entropy(
     model: nn.Module,
     tokens: Int[Tensor, "n"],
@@ -283,11 +296,15 @@ def cross_entropy(
     return nats.double().mean().item()
 
 # %% ../chapters/18_evaluation.ipynb #c18-109a
+COUNTED = 5_000_000  # tokens at the end of a text; more need gigabytes
+
+
 def ngram_losses(
     learn: Int[Tensor, "n"], judge: Int[Tensor, "m"], vocab_size: int
 ) -> tuple[Float[Tensor, "m-1"], int]:
     """-ln P of each of judge[1:] by the Kneser-Ney model, of 2 to 5 tokens,
-    that does best on the last tenth of learn; and its order."""
+    that does best on the last tenth of learn; and its order. Of learn, the
+    last COUNTED tokens are counted."""
 
     def losses(order: int, known: Tensor, asked: Tensor) -> Tensor:
         return -KneserNey(order, vocab_size).fit(known).log_probs(asked)
@@ -295,6 +312,7 @@ def ngram_losses(
     def of_the_last_tenth(order: int) -> float:
         return losses(order, learn[:cut], learn[cut:]).mean().item()
 
+    learn = learn[-COUNTED:]
     cut, orders = len(learn) * 9 // 10, (2, 3, 4, 5)
     enough = cut >= max(orders) and len(learn) - cut >= 2
     best = min(orders, key=of_the_last_tenth) if enough else min(orders)
@@ -340,7 +358,7 @@ def per_sentence(model: EncoderClassifier, sentences: Sentences) -> float:
     log_probs = class_log_probs(model, sentences)
     return finite(F.nll_loss(log_probs, sentences.labels.cpu()).item())
 
-
+# %% ../chapters/18_evaluation.ipynb #c18-032b
 def per_class(
     model: EncoderClassifier,
     tokenizer: Tokenizer,

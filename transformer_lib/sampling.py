@@ -6,7 +6,10 @@
 __all__ = ['probabilities', 'sample_next_token', 'stream', 'generate']
 
 # %% ../chapters/20_sampling.ipynb #c20-002
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from operator import index
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -19,29 +22,44 @@ from .kv_cache import Continuation
 from .tokens import END, MASK, PAD, UNK
 
 # %% ../chapters/20_sampling.ipynb #c20-022
+def holds(test: Callable[[Any], bool], value: Any) -> bool:
+    """Whether a value passes a test; False where it cannot be asked."""
+    try:
+        return test(value)
+    except TypeError:
+        return False
+
+
 def check_sampling(
-    temperature: float, top_k: int | None, top_p: float | None
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    max_new_tokens: int = 0,
 ) -> None:
     """Raise a ValueError that names the first argument out of range."""
-    if not 0 <= temperature < float("inf"):
+    if not holds(lambda t: 0 <= t < math.inf, temperature):
         raise ValueError(
             "temperature must be 0 (greedy) or a finite number above, "
-            f"got {temperature}"
+            f"got {temperature!r}"
         )
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1 or None, got {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
+    if not holds(lambda k: k is None or k is not True and index(k) > 0, top_k):
+        raise ValueError(f"top_k must be at least 1 or None, got {top_k!r}")
+    if not holds(lambda p: p is None or 0 < p <= 1, top_p):
         raise ValueError(
-            f"top_p must be above 0 and at most 1, or None, got {top_p}"
+            f"top_p must be above 0 and at most 1, or None, got {top_p!r}"
+        )
+    if not holds(lambda n: index(n) >= 0, max_new_tokens):
+        raise ValueError(
+            f"max_new_tokens must be at least 0, got {max_new_tokens!r}"
         )
 
 # %% ../chapters/20_sampling.ipynb #c20-024
 def probabilities(
-    logits: Float[Tensor, "batch vocab"],
+    logits: Float[Tensor, "B V"],
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-) -> Float[Tensor, "batch vocab"]:
+) -> Float[Tensor, "B V"]:
     """What to draw the next token from: (B, V), each row sums to 1.
 
     temperature divides the logits; 0 puts everything on the largest. top_k
@@ -53,7 +71,7 @@ def probabilities(
     if temperature == 0:
         return F.one_hot(logits.argmax(-1), V).float()
     below = logits - logits.amax(-1, keepdim=True)  # no overflow
-    logits = below / min(max(temperature, 1e-30), 1e30)
+    logits = below / float(min(max(temperature, 1e-30), 1e30))
     if top_k is not None and top_k < V:
         best, index = logits.topk(top_k)
         nothing = torch.full_like(logits, float("-inf"))
@@ -69,12 +87,12 @@ def probabilities(
 
 # %% ../chapters/20_sampling.ipynb #c20-029
 def sample_next_token(
-    logits: Float[Tensor, "batch vocab"],
+    logits: Float[Tensor, "B V"],
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     generator: torch.Generator | None = None,
-) -> Int[Tensor, "batch 1"]:
+) -> Int[Tensor, "B 1"]:
     """Draw the next token of every row, (B, 1), from probabilities(...)."""
     if temperature == 0:
         return logits.argmax(-1, keepdim=True)
@@ -95,21 +113,17 @@ def stream(
     banned: Sequence[int] = (),
     seed: int | None = None,
     cached: bool = True,
-) -> Iterator[Int[Tensor, "batch"]]:
+) -> Iterator[Int[Tensor, "B"]]:
     """Yield the next token of every prompt, (B,), max_new_tokens times.
 
-    prompts: rows of ids, of any lengths above 0. The decoder sees at most
-    block_size tokens: past that, it goes on with the last half of them. stop:
-    ids after which a row repeats its stop token; all stopped ends it. banned:
-    ids never drawn. seed: makes the draws repeatable. cached=False computes
-    every position anew at each step: the same tokens, more slowly.
-    temperature, top_k, top_p: as in probabilities.
+    prompts: rows of ids, of any lengths above 0. Past block_size tokens it
+    goes on with the last half of them. stop: ids after which a row repeats
+    its stop token; all stopped ends it. banned: ids never drawn. seed: makes
+    the draws repeatable. cached=False: the same tokens, more slowly. The
+    other arguments as in probabilities.
     """
-    check_sampling(temperature, top_k, top_p)
-    if max_new_tokens < 0:
-        raise ValueError(
-            f"max_new_tokens must be at least 0, got {max_new_tokens}"
-        )
+    choice = temperature, top_k, top_p
+    check_sampling(*choice, max_new_tokens)
     was_training = decoder.training
     text = Continuation(decoder, prompts, cached)
     device = text.context.device
@@ -122,9 +136,7 @@ def stream(
         for _ in range(max_new_tokens):
             logits = text.logits()
             logits[:, list(banned)] = float("-inf")
-            chosen = sample_next_token(
-                logits, temperature, top_k, top_p, generator
-            )
+            chosen = sample_next_token(logits, *choice, generator)
             chosen = torch.where(stopped, text.context[:, -1:], chosen)
             stopped |= torch.isin(chosen, stops)
             yield chosen[:, 0]
@@ -152,7 +164,7 @@ def generate(
     """
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]
     choice |= dict(max_new_tokens=max_new_tokens, stop=stop, banned=banned)
-    tail = ids[-1:]  # the last tokens, of which this much was handed out:
+    tail = ids[-1:]  # tokens to decode; `text` of them was handed out
     text = tokenizer.decode(tail)
     for token in stream(decoder, [ids], **choice):
         if int(token) in stop:

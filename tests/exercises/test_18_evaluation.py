@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from tests.exercises.checks import verdict
@@ -32,3 +33,29 @@ def test_perplexity():
     ):
         said = judge("check_perplexity", wrong)
         assert word in said and not said.startswith("Right"), said
+
+
+def test_compare():
+    assert verdict("18_evaluation", "check_compare", "perplexity_per_word").startswith("Right")
+    assert verdict("18_evaluation", "check_compare", "bits_per_byte").startswith("Right")
+    assert verdict("18_evaluation", "check_compare", None).startswith("Not yet")
+    assert "easier" in verdict("18_evaluation", "check_compare", "perplexity_per_token")
+    assert "already seen" in verdict("18_evaluation", "check_compare", "train_loss")
+    assert "three names" in verdict("18_evaluation", "check_compare", "accuracy")
+    assert "three names" in verdict("18_evaluation", "check_compare", ["train_loss"])
+
+
+@pytest.mark.parametrize(
+    "per_word, said",
+    [
+        (lambda nats, tokens, words: math.exp(nats) ** (tokens / words), "Right"),
+        (lambda nats, tokens, words: None, "Not yet"),
+        (lambda nats, tokens, words: math.exp(nats) * tokens / words, "do not scale"),
+        (lambda nats, tokens, words: math.exp(nats * words / tokens), "Upside down"),
+        (lambda nats, tokens, words: nats * tokens / words, "their exp"),
+        (lambda nats, tokens, words: math.exp(nats), "total of nats"),
+        (lambda nats: nats, "stopped with TypeError"),
+    ],
+)
+def test_per_word(per_word, said):
+    assert said in verdict("18_evaluation", "check_per_word", per_word)

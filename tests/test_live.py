@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from book.ext.live import COMPUTING as PARTS
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
 from transformer_lib.encoder import Encoder
@@ -25,7 +26,6 @@ from transformer_lib.tokens import load_tokenizer, train_tokenizer
 
 ROOT = Path(__file__).parents[1]
 LIVE = ROOT / "book" / "static" / "live"
-PARTS = ["engine", "unicode", "tokenizer", "sampling", "training", "ngrams", "lesson"]
 
 
 def node(script, data=None):
@@ -128,6 +128,29 @@ def test_classifier_gives_the_log_probabilities_and_maps_of_the_package(shape):
     torch.testing.assert_close(got, torch.cat(maps), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(31, 9, 12, 3, 2), (5, 4, 8, 2, 1)])
+def test_padding_is_left_out_as_in_the_package(shape):
+    """A batch of sentences of several lengths: the maps, and the mean over real tokens only."""
+    model, config = a_classifier(4, *shape)
+    V, T, _, H, _ = shape
+    tokens = torch.randint(V, (4, T))
+    real = torch.arange(T) < torch.tensor([T, 1, T - 1, 2])[:, None]
+    log_probs, maps = model(tokens, real)
+    ours = node(
+        """const model = live.build(data.config, live.readSafetensors(bytes(data.weights)));
+        const [log_probs, maps] = model.forward(data.tokens, data.T, data.real);
+        return {log_probs: [...log_probs], maps: maps.map((l) => l.map((m) => [...m.data]))};""",
+        {"config": config, "weights": as_base64(model), "tokens": tokens.flatten().tolist(),
+         "T": T, "real": real.flatten().tolist()},
+    )  # fmt: skip
+    got = torch.tensor(ours["log_probs"], dtype=torch.float32).view_as(log_probs)
+    torch.testing.assert_close(got, log_probs, rtol=1e-4, atol=1e-5)
+    drawn = torch.tensor(ours["maps"], dtype=torch.float32).view(-1, H, 4, T, T).transpose(1, 2)
+    read = real[None, :, None, :, None]  # what a row of padding looks at, nobody reads
+    torch.testing.assert_close(drawn * read, torch.stack(maps) * read, rtol=1e-4, atol=1e-6)
+    assert (drawn.masked_fill(real[None, :, None, None], 0) == 0).all()
+
+
 def test_cache_gives_the_logits_of_the_whole_pass():
     model, config = a_decoder(3)
     tokens = torch.randint(29, (12,)).tolist()
@@ -209,6 +232,7 @@ def test_half_a_character_is_read_as_the_sign_that_stands_for_one(kind):
     assert ours == [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
 
+@pytest.mark.slow
 def test_classes_of_characters_are_those_of_tokenizers():
     from tools.live_weights import unicode_script
 
@@ -730,8 +754,19 @@ def test_nothing_is_loaded_before_it_is_asked_for(open_page):
     )
 
 
+def test_the_view_of_maps_is_the_one_of_the_package():
+    from book.ext.live import view_of_maps
+    from transformer_lib import seeing_attention
+
+    for name, text in view_of_maps().items():
+        assert text == getattr(seeing_attention, name) and len(text) > 1000
+
+
 def test_scripts_take_at_most_150_kilobytes():
+    from book.ext.live import view_of_maps
+
     total = sum(path.stat().st_size for path in LIVE.glob("*.js"))
+    total += sum(map(len, view_of_maps().values()))
     print(f"scripts: {total / 1000:.0f} kB")
     assert total <= 150_000
 
@@ -777,19 +812,17 @@ def test_classifier_shows_the_numbers_of_the_package(open_page, site, tmp_path):
     for (label, shown), p in zip(bars_of(box), log_probs[0].exp().tolist(), strict=True):
         assert number(shown) == pytest.approx(100 * p, abs=0.11), label
     for layer, head, token in ((0, 0, 0), (1, 2, 3), (1, 3, len(ids) - 1)):
-        box.locator(f".live-output [data-layer='{layer}'][data-head='{head}']").click()
-        box.locator(f".live-output [data-token='{token}']").click()
-        shown = [
-            number(t) for t in box.locator(".live-output .live-tokens small").all_inner_texts()
-        ]
+        box.locator(".av-glance button").nth(4 * layer + head).click()
+        box.locator(".av-strip button").nth(token).click()
+        page.mouse.move(0, 0)
         expected = maps[layer][0, head, token].tolist()
-        assert shown == pytest.approx(expected, abs=0.0051)
-        assert sum(shown) == pytest.approx(1, abs=0.006 * len(ids))
-        cells = box.locator(".live-output details[data-name=map] tbody tr").nth(token).locator("td")
-        drawn = cells.evaluate_all(
-            "cells => cells.map(c => parseFloat(c.style.getPropertyValue('--w')))"
-        )
-        assert drawn == pytest.approx(expected, abs=0.00051)  # the colour is the number
+        shown = [number(t) for t in box.locator(".av-strip small").all_inner_texts()]
+        assert shown == pytest.approx(expected, abs=0.00051)
+        assert sum(shown) == pytest.approx(1, abs=0.0006 * len(ids))
+        summary = box.locator(
+            ".live-output .live-inside details[data-name=steps] summary"
+        ).inner_text()
+        assert summary.startswith(f"What layer {layer + 1}, head {head + 1} did for")
         softmax = [
             float(x)
             for x in box.locator(
@@ -808,16 +841,18 @@ def test_a_picture_of_a_map_is_as_dark_as_its_weights(open_page, site, tmp_path)
     box.locator(".live-go").click()
     box.get_by_text("“naïve café lines”").wait_for()
     maps = model(torch.tensor([tokenizer.encode("naïve café lines").ids]))[1]
+    legend = box.locator(".av-legend span").first.inner_text()
+    full = float(re.match(r"0\s*([\d.]+) or more", legend)[1])
     for layer, head in ((0, 1), (1, 3)):
-        rects = box.locator(
-            f".live-output [data-layer='{layer}'][data-head='{head}'] rect"
-        ).evaluate_all(
-            "all => all.map(r => [+r.getAttribute('x'), +r.getAttribute('y'), +r.getAttribute('opacity')])"
-        )
-        for x, y, opacity in rects:
-            assert opacity == pytest.approx(
-                float(maps[layer][0, head, int(y), int(x)].detach()), abs=0.0051
+        alphas = torch.tensor(
+            box.locator(".av-glance canvas")
+            .nth(4 * layer + head)
+            .evaluate(
+                "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, n) => n % 4 === 3)"
             )
+        )
+        expected = 255 * (maps[layer][0, head].detach() / full).clamp(max=1)
+        assert (alphas.view_as(expected) - expected).abs().max() < 1.5
 
 
 def without_special(logits):
@@ -953,19 +988,20 @@ def test_any_text_gets_an_answer_or_a_sentence(open_page, text):
 def test_keys_choose_a_token_and_the_focus_stays(open_page):
     page = open_page("answers")
     box = load(page, "classifier")
-    box.locator(".live-output [data-token='2']").focus()
+    strip = box.locator(".av-strip button")
+    strip.nth(0).focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    assert strip.nth(2).get_attribute("aria-pressed") == "true"
+    assert strip.nth(2).evaluate("b => b === document.activeElement")
+    box.locator(".live-output .live-inside details[data-name=steps] summary").focus()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.dataset.token") == "2"
-    assert box.locator(".live-output [data-token='2']").get_attribute("aria-pressed") == "true"
-    page.keyboard.press("Tab")
-    page.keyboard.press("Space")
-    assert box.locator(".live-output [data-token='3']").get_attribute("aria-pressed") == "true"
-    box.locator(".live-output details[data-name=steps] summary").focus()
-    page.keyboard.press("Enter")
-    assert box.locator(".live-output details[data-name=steps] table").is_visible()
-    box.locator(".live-output [data-layer='1'][data-head='1']").focus()
-    page.keyboard.press("Enter")
-    assert box.locator(".live-output details[data-name=steps] table").is_visible(), "it stays open"
+    steps = box.locator(".live-output .live-inside details[data-name=steps] table")
+    assert steps.is_visible()
+    box.locator(".av-glance button").nth(0).focus()
+    page.keyboard.press("ArrowDown")
+    assert box.locator(".av-glance button").nth(4).evaluate("b => b === document.activeElement")
+    assert steps.is_visible(), "it stays open"
 
 
 SIZES = {"telephone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
@@ -980,10 +1016,8 @@ def test_pages_fit_a_telephone_and_a_large_zoom(open_page, name, size):
     if name == "answers":
         box = load(page, "classifier")
         if size == "telephone":
-            box.locator(".live-output [data-token='1']").tap()
-            assert (
-                box.locator(".live-output [data-token='1']").get_attribute("aria-pressed") == "true"
-            )
+            box.locator(".av-strip button").nth(1).tap()
+            assert box.locator(".av-strip button").nth(1).get_attribute("aria-pressed") == "true"
             low = box.locator("button:visible").evaluate_all(
                 "all => Math.min(...all.map(b => b.getBoundingClientRect().height))"
             )

@@ -4,8 +4,10 @@ A page asks for one with an element such as `<div data-live="temperature"></div>
 `transformer_lib/weights`. When the book is built, the scripts of `book/static/live` run once under node and write each part as it
 stands before anyone has touched it, so that a page shows true numbers without scripts too. The weights are packed by
 `tools/live_weights.py`, and loaded only when a reader asks for them.
+The view of attention maps is that of chapter 22: its script and its style are cut from the package.
 """
 
+import ast
 import json
 import os
 import re
@@ -19,7 +21,9 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "book" / "static" / "live"
 WEIGHTS = Path(os.environ.get("BOOK_WEIGHTS") or ROOT / "transformer_lib" / "weights")
-COMPUTING = ("engine", "unicode", "tokenizer", "sampling", "training", "ngrams", "lesson")
+COMPUTING = (
+    "numbers", "engine", "loading", "unicode", "tokenizer", "sampling", "training", "ngrams", "lesson",
+)  # fmt: skip
 DRAWING = ("show", "touch", "answers", "learns")
 PART = re.compile(r'<div data-live="(\w+)"(?: data-model="(\w+)")?></div>')
 LONGEST_PROSE = 60_000  # characters of the book that a reader may let a model learn
@@ -49,6 +53,21 @@ def prose():
                     kept.append(words)
                     length += len(words) + 1
     return "\n".join(kept)[:LONGEST_PROSE]
+
+
+def view_of_maps():
+    """The script and the style of `view_attention`, as the package has them; nothing is imported."""
+    parts = {"VIEW_SCRIPT": "", "VIEW_STYLE": ""}
+    for node in ast.parse(
+        (ROOT / "transformer_lib" / "seeing_attention.py").read_text("utf-8")
+    ).body:
+        if isinstance(node, (ast.Assign, ast.AugAssign)):
+            name = getattr(
+                node.targets[0] if isinstance(node, ast.Assign) else node.target, "id", ""
+            )
+            if name in parts:
+                parts[name] += ast.literal_eval(node.value)
+    return parts
 
 
 def write_parts(wanted, models, text):
@@ -112,17 +131,23 @@ def bring_to_life(app, pagename, templatename, context, doctree):
     at = lambda name: context["pathto"](f"_static/live/{name}", 1)  # noqa: E731
     scripts = "".join(
         f'<script defer src="{at(name + ".js")}"></script>\n'
-        for name in (*COMPUTING, *DRAWING, "start")
+        for name in (*COMPUTING, *DRAWING, "attention_view", "start")
     )
-    style = f'<link rel="stylesheet" href="{at("live.css")}" />\n'
+    style = "".join(
+        f'<link rel="stylesheet" href="{at(name)}" />\n'
+        for name in ("live.css", "attention_view.css")
+    )
     context["metatags"] = context.get("metatags", "") + style + scripts
 
 
 def store(app, error):
-    """Put what the pages load when asked beside the scripts: weights, and the book's own text."""
+    """Put what is not a file of the book beside the scripts: the view of maps, weights, the book's own text."""
     target = Path(app.outdir) / "_static" / "live"
     if error or app.live_prose is None:
         return
+    for name, text in view_of_maps().items():
+        ending = "js" if name == "VIEW_SCRIPT" else "css"
+        (target / f"attention_view.{ending}").write_text(text, encoding="utf-8")
     for name, folders in app.live_models.items():
         shutil.copytree(folders["packed"], target / "models" / name, dirs_exist_ok=True)
     text = json.dumps({"book": app.live_prose}, ensure_ascii=False)

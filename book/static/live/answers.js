@@ -1,22 +1,35 @@
 // The models answer: a sentence is classified, a text is continued, and every step on the way can be opened.
 ((part) => part(live))((live) => {
   "use strict";
-  const { escape, word, digits, percent, size, bars, map, glance, looks, steps, control } = live.draw;
+  const { escape, word, digits, percent, size, bars, map, looks, steps, control } = live.draw;
   const MOST_MAP = 48; // tokens; more would be too fine to see
 
   // The whole of a model's answer to ids, and the maps of all its heads.
   const layersOf = (model) => (model.encoder || model).blocks;
   const plural = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
+  // The maps as they stand still; where scripts run, the view of chapter 22 takes their place. Below them, what goes with the choice.
   function attention(packed, tokens, maps, chosen) {
     const { layer, head, token } = chosen, n = tokens.length, weights = maps[layer][head].data;
-    const module = layersOf(packed.model)[layer].attention.heads[head];
-    const shown = n <= MOST_MAP ? map(`Layer ${layer}, head ${head}: what each token (row) takes from each token (column)`, tokens, weights,
-      { hidden: (i, j) => module.causal && j > i }) : "";
-    return `<h3>Where it looks</h3><p>Layer ${layer}, head ${head}. ${word(tokens[token])} looks at the tokens with these weights, which sum to 1:</p>`
-      + looks(tokens, weights, token) + (n <= MOST_MAP ? glance(tokens, maps.map((heads) => heads.map((m) => m.data)), chosen) : "")
-      + `<details data-name="map"><summary>The whole map, in numbers</summary>${shown || "<p>The input is too long for a table.</p>"}</details>`
-      + `<details data-name="steps"><summary>What this head did for ${word(tokens[token])}, step by step</summary>${steps(tokens, module, token)}</details>`;
+    const which = `Layer ${layer + 1}, head ${head + 1}`, { causal } = headOf(packed, chosen);
+    const shown = n <= MOST_MAP ? map(`${which}: what each token (row) takes from each token (column)`, tokens, weights,
+      { hidden: (i, j) => causal && j > i }) : "";
+    return `<h3>Where it looks</h3><div class="attention-view"><div class="av-still"><p>${which}. ${word(tokens[token])} looks at the tokens with these weights, which sum to 1:</p>`
+      + `${looks(tokens, weights, token)}<details data-name="map"><summary>The whole map, in numbers</summary>${shown || "<p>The input is too long for a table.</p>"}</details></div></div>`
+      + `<div class="live-inside">${inside(packed, tokens, chosen)}</div>`;
+  }
+
+  const headOf = (packed, { layer, head }) => layersOf(packed.model)[layer].attention.heads[head];
+  const inside = (packed, tokens, chosen) =>
+    `<details data-name="steps"><summary>What layer ${chosen.layer + 1}, head ${chosen.head + 1} did for ${word(tokens[chosen.token])}, step by step</summary>`
+    + `${steps(tokens, headOf(packed, chosen), chosen.token)}</details>${stream(packed, tokens, chosen.token)}`;
+
+  // Put the view into the page: the script of chapter 22, and the maps that the engine has just computed.
+  function view(output, packed, { tokens, maps }, chosen) {
+    const root = output.querySelector(".attention-view");
+    if (!root || !globalThis.AttentionView) return;
+    root.addEventListener("choose", () => live.replace(output.querySelector(".live-inside"), inside(packed, tokens, chosen)));
+    new AttentionView(root, { tokens, maps: maps.map((heads) => heads.map((map) => map.data)), causal: headOf(packed, chosen).causal }, chosen);
   }
 
   // How long the vector of one token is after each block: what a block adds to the residual stream.
@@ -35,7 +48,7 @@
     return `<details data-name="stream"><summary>Layer by layer: the residual stream at ${word(tokens[i])}</summary>`
       + `<div class="live-scroll" tabindex="0" role="group" aria-label="The residual stream"><table class="live-steps"><caption>The vector of ${word(tokens[i])} after each block</caption>`
       + `<thead><tr><th scope="col">after</th><th scope="col">length</th>${head}</tr></thead><tbody>${row("the two tables", start)}`
-      + `${blocks.map((block, l) => row(`block ${l}`, block.x)).join("")}</tbody></table></div></details>`;
+      + `${blocks.map((block, l) => row(`block ${l + 1}`, block.x)).join("")}</tbody></table></div></details>`;
   }
 
   // The chosen layer, head and token, as far as the model and its input have them.
@@ -57,13 +70,14 @@
 
   function classified(packed, text, chosen = {}) {
     const { ids, note } = read(packed, text);
-    if (!ids.length) return '<p class="live-note">There is no word in this text that could be read. Type a sentence.</p>';
+    if (!ids.length) return { html: '<p class="live-note">There is no word in this text that could be read. Type a sentence.</p>' };
     const { model, tokenizer, config } = packed, [log_probs, maps] = model.forward(ids);
     const p = Array.from(log_probs, Math.exp), best = p.indexOf(Math.max(...p)), tokens = ids.map((id) => tokenizer.show(id));
     const items = config.labels.map((label, k) => ({ name: escape(label), share: p[k], text: percent(p[k]), mark: k === best }));
-    const pick = within(chosen, 0, ids.length, model);
-    return note + bars(`“${escape(text.length > 120 ? text.slice(0, 120) + "…" : text)}”: ${escape(config.labels[best])}`, items)
-      + attention(packed, tokens, maps, pick) + stream(packed, tokens, pick.token);
+    Object.assign(chosen, within(chosen, 0, ids.length, model));
+    const html = note + bars(`“${escape(text.length > 120 ? text.slice(0, 120) + "…" : text)}”: ${escape(config.labels[best])}`, items)
+      + attention(packed, tokens, maps, chosen);
+    return { html, tokens, maps };
   }
 
   function predicted(packed, text, chosen = {}, choice = {}) {
@@ -74,9 +88,9 @@
     const [logits, maps] = model.forward(read), p = live.probabilities(live.lastLogits(logits, live.BANNED), choice);
     const order = Array.from(p.keys()).sort((a, b) => p[b] - p[a] || a - b).slice(0, 10);
     const items = order.map((id) => ({ name: word(tokenizer.show(id)), share: p[id], text: percent(p[id]) }));
-    const pick = within(chosen, read.length - 1, read.length, model);
-    return note + bars("The ten most probable next tokens, as they would be drawn", items)
-      + attention(packed, tokens, maps, pick) + stream(packed, tokens, pick.token);
+    Object.assign(chosen, within(chosen, read.length - 1, read.length, model));
+    const html = note + bars("The ten most probable next tokens, as they would be drawn", items) + attention(packed, tokens, maps, chosen);
+    return { html, tokens, maps };
   }
 
   const CHOICE = [
@@ -103,8 +117,8 @@
       question: "A sentence about a library",
       fields: () => '<button type="submit" class="live-go" disabled>Classify</button>',
       worked(packed) {
-        const [first, ...rest] = this.examples, more = (text) => `<details><summary>“${escape(text)}”</summary>${classified(packed, text)}</details>`;
-        return { output: classified(packed, first), more: `<p>Two more sentences, answered when this page was built:</p>${rest.map(more).join("")}` };
+        const [first, ...rest] = this.examples, more = (text) => `<details><summary>“${escape(text)}”</summary>${classified(packed, text).html}</details>`;
+        return { output: classified(packed, first).html, more: `<p>Two more sentences, answered when this page was built:</p>${rest.map(more).join("")}` };
       },
       answer: (packed, text, chosen) => classified(packed, text, chosen),
     },
@@ -118,7 +132,7 @@
       worked(packed) {
         const choice = { temperature: 0.8, top_k: 50, max_new_tokens: 60, seed: 0 };
         const go = (text) => `<p class="live-text"><b>${escape(text)}</b>${escape([...live.generate(packed.model, packed.tokenizer, text, choice)].map((s) => s.piece).join(""))}</p>`;
-        return { output: predicted(packed, this.examples[0], {}, choice), more: `<p>Three beginnings, continued when this page was built (temperature 0.8, top-k 50, seed 0):</p>${this.examples.map(go).join("")}` };
+        return { output: predicted(packed, this.examples[0], {}, choice).html, more: `<p>Three beginnings, continued when this page was built (temperature 0.8, top-k 50, seed 0):</p>${this.examples.map(go).join("")}` };
       },
       answer: (packed, text, chosen, form) => predicted(packed, text, chosen, choiceOf(form)),
     },
@@ -196,12 +210,15 @@
     const kind = KINDS[name], output = element.querySelector(".live-output"), status = element.querySelector(".live-status");
     const written = element.querySelector(".live-written"), go = form.querySelector(".live-go"), stop = form.querySelector(".live-stop");
     const load = form.querySelector(".live-load"), progress = form.querySelector("progress"), text = form.elements.text;
-    let packed = null, chosen = {}, running = false, texts = 0;
+    const chosen = {};
+    let packed = null, running = false, texts = 0;
     const say = (sentence) => (status.textContent = sentence);
     const answer = () => {
       if (!packed) return;
       const began = performance.now();
-      live.replace(output, kind.answer(packed, text.value, chosen, form));
+      const answered = kind.answer(packed, text.value, chosen, form);
+      live.replace(output, answered.html);
+      if (answered.maps) view(output, packed, answered, chosen);
       if (!running) say(`Computed here in ${Math.max(1, Math.round(performance.now() - began))} ms.`);
     };
 
@@ -256,7 +273,7 @@
       event.preventDefault();
       if (!packed) return;
       clearTimeout(waiting);
-      chosen = { layer: chosen.layer, head: chosen.head };
+      delete chosen.token;
       answer();
       if (stop) write();
     });
@@ -267,10 +284,10 @@
       waiting = setTimeout(answer, 150);
     });
     element.addEventListener("click", (event) => {
-      const button = event.target.closest("button[data-token], button[data-layer], .live-example");
-      if (!button || (!packed && !button.matches(".live-example"))) return;
-      if (button.matches(".live-example")) text.value = button.textContent;
-      else Object.assign(chosen, Object.fromEntries(Object.entries(button.dataset).map(([key, value]) => [key, Number(value)])));
+      const example = event.target.closest(".live-example");
+      if (!example) return;
+      text.value = example.textContent;
+      delete chosen.token;
       answer();
     });
   }

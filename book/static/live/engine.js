@@ -1,5 +1,5 @@
 // The classes of this book once more, in plain JavaScript: the forward pass that
-// the pages run. Each class has the name, the parts and the order of its Python
+// the pages run, on the rows of numbers.js. Each class has the name, the parts and the order of its Python
 // twin; the parameters have the same names, so that the weights which a chapter
 // has trained can be loaded as they are. Backward passes stand in training.js.
 ((part) => {
@@ -8,75 +8,7 @@
   part(live);
 })((live) => {
   "use strict";
-
-  // [rows]
-  // `count` rows of `width` numbers, one after the other in one typed array. B
-  // sequences of T positions with C numbers each, which PyTorch writes as (B, T,
-  // C), are B * T rows of width C.
-  class Rows {
-    constructor(count, width, data = new Float32Array(count * width)) {
-      this.count = count;
-      this.width = width;
-      this.data = data;
-    }
-  }
-
-  // A matrix (count, width) or a vector (width) that training changes.
-  class Parameter extends Rows {
-    constructor(...shape) {
-      super(shape.length > 1 ? shape[0] : 1, shape.at(-1));
-      this.shape = shape;
-    }
-  }
-
-  // A module finds its parameters in its parts, under the names of PyTorch's
-  // state dict.
-  class Module {
-    *parameters(prefix = "") {
-      for (const [name, part] of Object.entries(this)) {
-        if (part instanceof Parameter) yield [prefix + name, part];
-        else if (part instanceof Module) yield* part.parameters(prefix + name + ".");
-        else if (Array.isArray(part))
-          for (const [i, one] of part.entries())
-            if (one instanceof Module)
-              yield* one.parameters(`${prefix}${name}.${i}.`);
-      }
-    }
-  }
-  // [end]
-
-  // [multiply]
-  // a (N, K), b (M, K) -> a b^T (N, M). Two rows by four at a time, since each
-  // number that is fetched is then used more than once; the plain loop `for n,
-  // for m, for k` gives the same result in twice the time.
-  function multiply(a, b, out = new Rows(a.count, b.count)) {
-    const N = a.count, M = b.count, K = a.width, x = a.data, w = b.data, y = out.data;
-    const wide = M - (M % 4);
-    for (let n = 0; n < N; n += 2) {
-      const single = n + 1 === N, p = n * K, r = single ? p : p + K;
-      for (let m = 0; m < wide; m += 4) {
-        const i = m * K, j = i + K, k = j + K, l = k + K;
-        let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
-        for (let c = 0; c < K; c++) {
-          const u = x[p + c], v = x[r + c];
-          const w0 = w[i + c], w1 = w[j + c], w2 = w[k + c], w3 = w[l + c];
-          a0 += u * w0; a1 += u * w1; a2 += u * w2; a3 += u * w3;
-          b0 += v * w0; b1 += v * w1; b2 += v * w2; b3 += v * w3;
-        }
-        const o = n * M + m, q = single ? o : o + M;
-        y[q] = b0; y[q + 1] = b1; y[q + 2] = b2; y[q + 3] = b3;
-        y[o] = a0; y[o + 1] = a1; y[o + 2] = a2; y[o + 3] = a3;
-      }
-      for (let m = wide; m < M; m++)
-        for (let o = n; o < Math.min(n + 2, N); o++) {
-          let sum = 0;
-          for (let c = 0; c < K; c++) sum += x[o * K + c] * w[m * K + c];
-          y[o * M + m] = sum;
-        }
-    }
-    return out;
-  }
-  // [end]
+  const { Rows, Parameter, Module, multiply } = live;
 
   // [parts]
   class Linear extends Module {
@@ -163,7 +95,8 @@
       this.causal = causal;
     }
     // x (B * T, C) -> output (B * T, D); the weights (B * T, keys) are kept.
-    forward(x, T, cache) {
+    // real (B * T): false where there is only padding.
+    forward(x, T, cache, real) {
       const past = cache ? cache.length : 0, keys = past + T;
       const q = this.query.forward(x), D = q.width;
       let k = this.key.forward(x), v = this.value.forward(x);
@@ -176,7 +109,8 @@
           const b = (first + j) * D;
           let score = 0;
           for (let d = 0; d < D; d++) score += q.data[n * D + d] * k.data[b + d];
-          weights.data[row + j] = score / Math.sqrt(D);
+          const open = !real || real[first + j];
+          weights.data[row + j] = open ? score / Math.sqrt(D) : -Infinity;
         }
         softmax(weights.data, row, seen);
         for (let j = 0; j < seen; j++) {
@@ -200,10 +134,10 @@
       this.heads = Array.from({ length: num_heads }, head);
       this.projection = new Linear(embedding_dim, embedding_dim);
     }
-    forward(x, T, cache) {
+    forward(x, T, cache, real) {
       const C = x.width, D = C / this.heads.length, joined = new Rows(x.count, C);
       this.heads.forEach((head, h) => {
-        const output = head.forward(x, T, cache?.[h]);
+        const output = head.forward(x, T, cache?.[h], real);
         for (let n = 0; n < x.count; n++)
           for (let d = 0; d < D; d++)
             joined.data[n * C + h * D + d] = output.data[n * D + d];
@@ -237,9 +171,9 @@
       this.feed_forward_norm = new LayerNorm(embedding_dim);
       this.feed_forward = new FeedForward(embedding_dim);
     }
-    forward(x, T, cache) {
+    forward(x, T, cache, real) {
       const normed = this.attention_norm.forward(x);
-      const [attended, maps] = this.attention.forward(normed, T, cache);
+      const [attended, maps] = this.attention.forward(normed, T, cache, real);
       x = add(x, attended);
       x = add(x, this.feed_forward.forward(this.feed_forward_norm.forward(x)));
       this.x = x;
@@ -268,10 +202,10 @@
       this.blocks = Array.from({ length: num_layers }, block);
     }
     // tokens: B * T ids -> encodings (B * T, C), maps[layer][head] (B * T, T).
-    forward(tokens, T = tokens.length) {
-      return this.encode(tokens, T);
+    forward(tokens, T = tokens.length, real) {
+      return this.encode(tokens, T, null, real);
     }
-    encode(tokens, T, cache) {
+    encode(tokens, T, cache, real) {
       const past = cache ? cache.length : 0, all = [];
       checkTokens(tokens, past + T, this.sizes);
       const places = tokens.map((id, n) => past + (n % T));
@@ -279,7 +213,7 @@
       let maps, x = add(words, this.position_embedding.forward(places));
       this.x = x;
       for (const [n, block] of this.blocks.entries()) {
-        [x, maps] = block.forward(x, T, cache?.layers[n]);
+        [x, maps] = block.forward(x, T, cache?.layers[n], real);
         all.push(maps);
       }
       return [x, all];
@@ -295,8 +229,10 @@
       this.output = new Linear(hidden_dim, num_classes);
     }
     forward(x) {
-      const logits = this.output.forward(relu(this.hidden.forward(x))).data;
-      return Float32Array.from(softmax(Float64Array.from(logits)), Math.log);
+      const logits = this.output.forward(relu(this.hidden.forward(x)));
+      const { count, width: K } = logits, p = Float64Array.from(logits.data);
+      for (let n = 0; n < count; n++) softmax(p, n * K, K);
+      return Float32Array.from(p, Math.log);
     }
   }
 
@@ -306,9 +242,16 @@
       this.encoder = encoder;
       this.classifier = classifier;
     }
-    forward(tokens) {
-      const [x, maps] = this.encoder.forward(tokens), mean = new Rows(1, x.width);
-      x.data.forEach((value, i) => (mean.data[i % x.width] += value / x.count));
+    // tokens: B * T ids -> log-probabilities (B * K), maps.
+    forward(tokens, T = tokens.length, real = tokens.map(() => true)) {
+      const [x, maps] = this.encoder.forward(tokens, T, real), C = x.width;
+      const mean = new Rows(x.count / T, C);
+      for (let b = 0; b < mean.count; b++) {
+        const kept = [...Array(T).keys()].filter((t) => real[b * T + t]);
+        for (const t of kept)
+          for (let c = 0; c < C; c++)
+            mean.data[b * C + c] += x.data[(b * T + t) * C + c] / kept.length;
+      }
       return [this.classifier.forward(mean), maps];
     }
   }
@@ -361,77 +304,8 @@
   }
   // [end]
 
-  // [loading]
-  // A number of 16 bits (IEEE 754 half precision), and one of 16 bits of the kind
-  // that has float32's exponents.
-  function half(bits) {
-    const sign = bits >> 15 ? -1 : 1;
-    const exponent = (bits >> 10) & 31, rest = bits & 1023;
-    if (exponent === 31) return rest ? NaN : sign * Infinity;
-    if (exponent === 0) return sign * 2 ** -24 * rest;
-    return sign * 2 ** (exponent - 15) * (1 + rest / 1024);
-  }
-  const bfloat = (bits) => new Float32Array(new Uint32Array([bits << 16]).buffer)[0];
-
-  // The bytes of a safetensors file -> {name: Float32Array}. An I8 tensor has a
-  // scale for each of its rows beside it.
-  function readSafetensors(buffer) {
-    const said = "The file of the weights is damaged, or half of it is missing.";
-    const damaged = new Error(said), utf8 = new TextDecoder("utf-8", { fatal: true });
-    let header, begin;
-    try {
-      begin = 8 + Number(new DataView(buffer).getBigUint64(0, true));
-      header = JSON.parse(utf8.decode(new Uint8Array(buffer, 8, begin - 8)));
-    } catch {
-      throw damaged;
-    }
-    const arrays = { F32: Float32Array, F16: Uint16Array, BF16: Uint16Array };
-    arrays.I8 = Int8Array;
-    const wide = { F16: half, BF16: bfloat }, tensors = {};
-    delete header.__metadata__;
-    for (const [name, entry] of Object.entries(header)) {
-      const { dtype, data_offsets: [from, to] } = entry;
-      if (!arrays[dtype]) throw new Error(`This page cannot read ${dtype}: ${name}.`);
-      if (begin + to > buffer.byteLength) throw damaged;
-      const stored = new arrays[dtype](buffer.slice(begin + from, begin + to));
-      tensors[name] = Float32Array.from(stored, wide[dtype]);
-    }
-    const scales = Object.keys(tensors).filter((name) => name.endsWith(".scale"));
-    for (const name of scales) {
-      const values = tensors[name.slice(0, -6)], scale = tensors[name];
-      const width = values.length / scale.length;
-      for (let i = 0; i < values.length; i++)
-        values[i] *= scale[Math.floor(i / width)];
-      delete tensors[name];
-    }
-    return tensors;
-  }
-
-  // A model with the sizes that a config.json names, and with these tensors in it.
-  function build(config, tensors) {
-    const { model: kind, sizes, classifier: c } = config;
-    const top = () => new Classifier(c.embedding_dim, c.hidden_dim, c.num_classes);
-    const model = kind === "Decoder" ? new Decoder(sizes)
-      : new EncoderClassifier(new Encoder(sizes), top());
-    if (tensors) load(model, tensors);
-    return model;
-  }
-
-  function load(model, tensors) {
-    const left = new Set(Object.keys(tensors));
-    const wrong = (why) => new Error(`The weights do not fit the model: ${why}.`);
-    for (const [name, parameter] of model.parameters()) {
-      if (tensors[name]?.length !== parameter.data.length)
-        throw wrong(`${name} ${left.has(name) ? "has another size" : "is missing"}`);
-      parameter.data.set(tensors[name]);
-      left.delete(name);
-    }
-    if (left.size) throw wrong(`it has no ${[...left][0]}`);
-  }
-  // [end]
-
   Object.assign(live, {
-    Rows, Parameter, Module, multiply, softmax, add, Linear, Embedding, LayerNorm, AttentionHead, MultiHeadAttention,
-    FeedForward, Block, Encoder, Classifier, EncoderClassifier, Decoder, KVCache, readSafetensors, build, load,
+    softmax, add, Linear, Embedding, LayerNorm, AttentionHead, MultiHeadAttention, FeedForward, Block, Encoder, Classifier,
+    EncoderClassifier, Decoder, KVCache,
   });
 });

@@ -25,7 +25,7 @@
       + chart(`Loss in nats per character, step ${last.step}: ${digits(last.held)} on text kept apart, ${digits(Math.abs(behind))} ${behind > 0 ? "above" : "below"} the n-grams`, lines)
       + `<h3>What it writes</h3>` + [...new Set([reports[0], last])].map((r) => `<p class="live-text" dir="auto"><span class="live-when">step ${r.step}</span> <b>${escape(r.sample.prompt)}</b>${escape(r.sample.text)}</p>`).join("")
       + `<h3>Where it looks</h3>` + glance(last.tokens, last.maps, shown)
-      + `<details data-name="map"><summary>Layer ${shown.layer}, head ${shown.head}, in numbers</summary>${map(`Layer ${shown.layer}, head ${shown.head}, step ${last.step}`, last.tokens, last.maps[shown.layer][shown.head], { hidden: (i, j) => j > i })}</details>`;
+      + `<details data-name="map"><summary>Layer ${shown.layer + 1}, head ${shown.head + 1}, in numbers</summary>${map(`Layer ${shown.layer + 1}, head ${shown.head + 1}, step ${last.step}`, last.tokens, last.maps[shown.layer][shown.head], { hidden: (i, j) => j > i })}</details>`;
   }
 
   // A short run made when the page is built: what it looks like before anyone has pressed a button.

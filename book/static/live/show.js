@@ -50,7 +50,7 @@
     };
     const button = (weights, l, h) =>
       `<button type="button" data-layer="${l}" data-head="${h}" aria-pressed="${l === chosen.layer && h === chosen.head}">`
-      + `${picture(weights)}<span>layer ${l}, head ${h}</span></button>`;
+      + `${picture(weights)}<span>layer ${l + 1}, head ${h + 1}</span></button>`;
     return `<div class="live-glance" role="group" aria-label="All attention maps">${maps.flatMap((heads, l) => heads.map((w, h) => button(w, l, h))).join("")}</div>`;
   }
 

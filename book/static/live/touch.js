@@ -67,7 +67,7 @@
       const H = Number(count), x = drawn(WORDS.length, 16, 8), attention = fill(new live.MultiHeadAttention(16, H, false), 9, 0.4);
       const [, maps] = attention.forward(x, WORDS.length);
       const parameters = [...attention.parameters()].reduce((sum, [, p]) => sum + p.data.length, 0);
-      return `<div class="live-side">${maps.map((weights, h) => map(`head ${h}`, WORDS, weights.data)).join("")}</div>`
+      return `<div class="live-side">${maps.map((weights, h) => map(`head ${h + 1}`, WORDS, weights.data)).join("")}</div>`
         + `<p>${H} ${H > 1 ? "heads" : "head"} of size ${16 / H}, ${parameters.toLocaleString("en")} parameters with the projection: as many whatever the number of heads.</p>`;
     },
   });

@@ -5,7 +5,7 @@ import torch
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "32_figures"
+CHAPTER = "36_figures"
 
 
 def codes_to_light(rgb):

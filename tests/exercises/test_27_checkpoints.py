@@ -1,4 +1,4 @@
-"""The checks of chapter 26 accept what is right and name what is wrong."""
+"""The checks of chapter 27 accept what is right and name what is wrong."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "26_checkpoints"
+CHAPTER = "27_checkpoints"
 
 
 def test_forgotten():

@@ -1,0 +1,260 @@
+"""Tables of every shape that people have: the same forty rows come out, or a sentence."""
+
+import csv
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transformer_lib.files import read_text
+from transformer_lib.tables import Found, read_labelled, read_table
+from transformer_lib.text import Passage
+
+ROWS = [
+    (f"this is {'good' if i % 2 else 'bad'}, text {i}", "neg pos".split()[i % 2]) for i in range(40)
+]
+
+
+def lines(row, first=None):
+    return (
+        "\n".join([*([first] if first else []), *(row(i, *r) for i, r in enumerate(ROWS))]) + "\n"
+    )
+
+
+SHAPES = {
+    "label, text.tsv": lines(lambda i, t, k: f"{k}\t{t}"),
+    "text, label.tsv": lines(lambda i, t, k: f"{t}\t{k}"),
+    "names.tsv": lines(lambda i, t, k: f"{k}\t{t}", "sentiment\tsentence"),
+    "names in capitals.tsv": lines(lambda i, t, k: f"{t}\t{k}", "REVIEW\tCLASS"),
+    "one known name.tsv": lines(lambda i, t, k: f"{k}\t{t}", "mood\tutterance"),
+    "id, label, text.tsv": lines(lambda i, t, k: f"{i}\t{k}\t{t}"),
+    "id, label, text with names.tsv": lines(lambda i, t, k: f"{i}\t{k}\t{t}", "id\tlabel\ttext"),
+    "label, text, url.tsv": lines(
+        lambda i, t, k: f"{k}\t{t}\thttps://a.film/long/long/long/way/{i}"
+    ),
+    "pandas.tsv": lines(lambda i, t, k: f'{i}\t"{t} ""so"""\t{k}', "\ttext\tlabel"),
+    "quotes as they come.tsv": lines(lambda i, t, k: f'{k}\t"{t}" he said'),
+    "quotes left open.tsv": lines(lambda i, t, k: f'{k}\t"{t}' if i % 2 else f'{k}\t{t}"'),
+    "tabs in the text.tsv": lines(lambda i, t, k: f"{k}\t{t}" + "\tmore" * (i % 3)),
+    "capitals.tsv": lines(lambda i, t, k: f"{k.upper() if i < 7 else k}\t{t}"),
+    "windows.tsv": lines(lambda i, t, k: f"{k}\t{t}\r"),
+    "plain.txt": lines(lambda i, t, k: f"{k}\t{t}"),
+    "a.csv": lines(lambda i, t, k: f'{k},"{t}"', "label,text"),
+    "capitals.csv": lines(lambda i, t, k: f'{k},"{t}"', "Label,Text"),
+    "index.csv": lines(lambda i, t, k: f'{i},"{t}",{k}', ",review,sentiment"),
+    "semicolons.csv": lines(lambda i, t, k: f"{t};{k}", "content;category"),
+    "no names.csv": lines(lambda i, t, k: f'"{t}",{k}'),
+    "tabs.csv": lines(lambda i, t, k: f"{k}\t{t}", "label\ttext"),
+    "endings.csv": lines(
+        lambda i, t, k: f'{i},{k},"{t}"', "tweet_id,airline_sentiment,review_text"
+    ),
+    "lines.jsonl": lines(lambda i, t, k: json.dumps({"id": i, "class": k, "sentence": t})),
+    "list.json": json.dumps([{"text": t, "label": k, "more": [1]} for t, k in ROWS]),
+    "no suffix": lines(lambda i, t, k: f'{k},"{t}"', "label,text"),
+    "no suffix, JSON": lines(lambda i, t, k: json.dumps({"text": t, "label": k})),
+    "Chinese.tsv": lines(lambda i, t, k: f"{k}\t这个电影很好看，我非常喜欢它{i}"),
+    "Chinese, text first.tsv": lines(lambda i, t, k: f"这个电影很好看，我非常喜欢它{i}\t{k}"),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_gives_the_same_rows(tmp_path, name):
+    (tmp_path / name).write_text(SHAPES[name], "utf-8", newline="")
+    found = read_table(tmp_path / name)
+    assert found.classes == {"neg": 20, "pos": 20}
+    assert [p.label for p in found.passages] == [label for _, label in ROWS]
+    for passage, (text, _) in zip(found.passages, ROWS, strict=True):
+        if "Chinese" not in name:
+            assert text in passage.text and "http" not in passage.text and "\r" not in passage.text
+    assert len({p.source for p in found.passages}) == 40
+    if name == "pandas.tsv":
+        assert found.passages[1].text == 'this is good, text 1 "so"'
+    if "quotes" in name:
+        assert found.passages[1].text.startswith('"')
+
+
+def test_what_was_found_is_said(tmp_path):
+    (tmp_path / "a.tsv").write_text(SHAPES["capitals.tsv"])
+    found = read_table(tmp_path / "a.tsv")
+    assert str(found).split("\n") == [
+        "a.tsv: tab-separated, no names of columns; text: column 2, label: column 1; "
+        "also read as the same label: 'NEG', 'POS'",
+        "40 texts, 790 characters, 200 words".replace("790", str(sum(len(t) for t, _ in ROWS))),
+        "2 labels: neg 20, pos 20",
+        "first: neg | this is bad, text 0",
+    ]
+    assert found.words == 200
+    (tmp_path / "zh.txt").write_text("这个电影很好看。", "utf-8")
+    found = Found(read_text(tmp_path / "zh.txt"))
+    assert found.words is None and found.classes == {}
+    assert str(found) == "1 texts, 8 characters\nfirst: 这个电影很好看。"
+    many = Found([Passage("a", "b", f"label {i}") for i in range(30)])
+    assert "30 labels: " in str(many) and " and 18 more" in str(many)
+
+
+@pytest.mark.parametrize(
+    "text_column, label_column",
+    [("sentence", "mark"), ("Sentence", " MARK "), (4, 2), ("4", "2"), ("sentence", 2)],
+)
+def test_columns_can_be_said(tmp_path, text_column, label_column):
+    cola = lines(lambda i, t, k: f"gj{i % 7}\t{k}\t{'*' if i % 2 else ''}\t{t}")
+    named = "source\tmark\tauthor\tsentence\n" + cola
+    asked = dict(text_column=text_column, label_column=label_column)
+    for name, content in (("named.tsv", named), ("plain.tsv", cola)):
+        (tmp_path / name).write_text(content)
+        if name == "plain.tsv" and not str(text_column).isdigit():
+            with pytest.raises(ValueError, match="text_column must be a column of plain.tsv"):
+                read_table(tmp_path / name, **asked)
+            continue
+        if name == "named.tsv" and str(text_column).isdigit():
+            continue  # by numbers, the first line is a row unless its names are known
+        found = read_table(tmp_path / name, **asked)
+        assert [(p.text, p.label) for p in found.passages] == ROWS
+
+
+def test_one_column_may_be_enough(tmp_path):
+    (tmp_path / "a.csv").write_text(lines(lambda i, t, k: f'{i},"{t}",{k}', "id,text,mood"))
+    assert read_table(tmp_path / "a.csv", label_column="mood").classes == {"neg": 20, "pos": 20}
+
+
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        (
+            dict(text_column="body", label_column=1),
+            r"text_column must be a column of a.tsv, by its",
+        ),
+        (dict(text_column=3, label_column=1), r"number from 1 to 2 .* got 3"),
+        (dict(text_column=0, label_column=1), "got 0"),
+        (dict(text_column=1, label_column=1), "must be two columns, both are number 1"),
+    ],
+)
+def test_columns_that_are_not_there_are_refused(tmp_path, asked, message):
+    (tmp_path / "a.tsv").write_text(SHAPES["label, text.tsv"])
+    with pytest.raises(ValueError, match=message):
+        read_table(tmp_path / "a.tsv", **asked)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        (
+            "a.tsv",
+            "cat\tIt sat.\nno tab here\n",
+            "a.tsv, line 2: must be a label, a tab and a text",
+        ),
+        ("a.tsv", "\tIt sat.\n", "a.tsv, line 1: has no label"),
+        ("a.tsv", "cat\t \n", "a.tsv, line 1: has no text"),
+        ("a.tsv", "\n\n", "a.tsv holds no labelled text"),
+        ("a.tsv", "just a text\n\nand another", "a.tsv, line 1: must be a label, a tab and a text"),
+        ("a.csv", "label,text\n", "a.csv holds no labelled text"),
+        ("a.csv", "", "a.csv holds no labelled text"),
+        ("a.csv", "label,text\ncat,It sat.\n,It lay.\n", "a.csv, line 3: has no label"),
+        ("a.csv", "label,text\ncat\n", "a.csv, line 2: must have a label and a text"),
+        ("a.csv", 'label,text\ncat,"It sat.\n', "a.csv, line 3: not CSV"),
+        ("a.csv", "label,text\ncat,a, b\n", "a.csv, line 2: has 3 fields, the first line has 2"),
+        ("a.csv", lines(lambda i, t, k: f"{k},{t}"), "a.csv, line 1: has 3 fields, .* in quotes"),
+        ("a.tsv", lines(lambda i, t, k: f"kind {i}\t{t}"), "40 different labels in 40 rows"),
+        (
+            "a.tsv",
+            lines(lambda i, t, k: f"{k}\t{t}", "mood\tstuff"),
+            r"first line, \['mood', 'stuff'\], looks like names",
+        ),
+        (
+            "a.tsv",
+            lines(lambda i, t, k: f"gj{i % 7}\t{k}\t\t{t}"),
+            "a.tsv has 4 columns and no line that names them: the text seems to stand in 4, the "
+            "label in 1 or 2; say which with label_column",
+        ),
+        (
+            "a.tsv",
+            "label\ttext\ncat\tIt sat.\tmore\n",
+            "a.tsv, line 2: has 3 fields, the first line has 2",
+        ),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', "a.jsonl, line 2: not JSON"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "b"}\n',
+            "a.jsonl, line 2: has no label",
+        ),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n[1]\n', "a.jsonl, line 2: must be an object"),
+        ("a.jsonl", '{"words": "a", "mood": "x"}\n', r"the columns \['words', 'mood'\]: say which"),
+        (
+            "a.jsonl",
+            '{"text": "a \\ud83d", "label": "x"}\n',
+            "must be valid Unicode, .* half a character",
+        ),
+        ("a.json", "[1, 2", "a.json, line 1: not JSON"),
+        ("a.json", "[" * 100_000, "a.json, line 1: not JSON"),
+    ],
+)
+def test_labelled_files_that_are_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_labelled(tmp_path / name)
+
+
+def test_a_small_table_may_have_a_label_a_row(tmp_path):
+    (tmp_path / "a.tsv").write_text(" cat \tIt sat. \n\n  \nmat\tIt\tlay\u2028down.\x0c\n", "utf-8")
+    assert read_labelled(tmp_path / "a.tsv") == [
+        Passage("It sat.", "a.tsv:1", "cat"),
+        Passage("It\tlay\u2028down.", "a.tsv:4", "mat"),
+    ]
+
+
+def test_csv_with_quoted_lines_bom_and_other_columns(tmp_path):
+    file = tmp_path / "a.CSV"
+    file.write_bytes(
+        '\ufefftext,who,label\r\n"It sat,\r\n""there"".",me,cat\r\n\r\nIt\u2028lay.,,mat\r\n'.encode()
+    )
+    read = read_labelled(file)
+    assert [(p.text, p.label) for p in read] == [
+        ('It sat,\n"there".', "cat"),
+        ("It\u2028lay.", "mat"),
+    ]
+    assert len({p.source for p in read}) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            *[
+                st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1).filter(
+                    str.strip
+                )
+            ]
+            * 2
+        ),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda row: row[0].strip().casefold(),
+    ),
+    dialect=st.sampled_from(["excel", "excel-tab"]),
+)
+def test_what_csv_writes_is_what_is_read(rows, dialect, tmp_path_factory):
+    file = tmp_path_factory.mktemp("csv") / ("a.csv" if dialect == "excel" else "a.tsv")
+    with file.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, dialect).writerows([("label", "text"), *rows])
+    composed = [[unicodedata.normalize("NFC", cell).strip() for cell in row] for row in rows]
+    assert [[p.label, p.text] for p in read_labelled(file)] == composed
+
+
+@settings(max_examples=300, deadline=None)
+@given(content=st.binary(max_size=80) | st.text('ab,;\t"\n{}[]: 1é', max_size=60).map(str.encode))
+def test_whatever_the_bytes_are_it_is_rows_or_a_sentence(content, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("any")
+    for suffix in (".tsv", ".csv", ".jsonl", ""):
+        (folder / f"a{suffix}").write_bytes(content)
+        try:
+            found = read_table(folder / f"a{suffix}")
+            assert all(p.text.strip() and p.label.strip() for p in found.passages) and str(found)
+        except ValueError as error:
+            assert f"a{suffix}" in str(error)
+
+
+def test_a_text_in_a_table_may_be_as_long_as_a_book(tmp_path):
+    (tmp_path / "a.csv").write_text("label,text\ncat," + "x" * 200_000)
+    assert len(read_labelled(tmp_path / "a.csv")[0].text) == 200_000

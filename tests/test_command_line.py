@@ -13,14 +13,13 @@ import typer
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from transformer_lib import Decoder, command_line
+from transformer_lib import Decoder, command_line, runs
 from transformer_lib.command_line import _lines, app, report_errors
-from transformer_lib.files import read_labelled
 from transformer_lib.saving import load_model, save_model
 from transformer_lib.splits import hold_out
+from transformer_lib.tables import read_labelled
 from transformer_lib.text import Passage
-from transformer_lib.tokens import UNK, train_tokenizer
-from transformer_lib.training import History
+from transformer_lib.tokens import train_tokenizer
 
 SMALL = [
     "--embedding-dim",
@@ -315,10 +314,10 @@ def begun(files):
         (["--batch-size", "5"], "settings: batch_size was 4, is 5"),
         (["--dropout", "0.3"], "settings: dropout was 0.2, is 0.3"),
         (["--tokenizer", "char"], 'settings: tokenizer was "word", is "char"'),
-        (["--vocab-size", "50"], "settings: vocab_size was 4096, is 50"),
+        (["--vocab-size", "50"], "settings: vocab_size was 16384, is 50"),
         (["--steps", "7"], "settings: steps was 6, is 7"),
         (["--train", "{}/other.tsv"], "settings: text_checksum was "),
-        (["--block-size", "9"], "another model (block_size was 64, is 9)"),
+        (["--block-size", "9"], "another model (block_size was 128, is 9)"),
     ],
 )
 def test_resume_with_other_settings_is_refused_and_loses_nothing(files, begun, more, message):
@@ -457,6 +456,27 @@ def test_a_text_without_paragraphs_is_cut_at_its_end_and_loses_nothing(texts):
         assert kept[-1].text[-1].isspace()
 
 
+def test_no_more_is_set_aside_than_a_score_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "JUDGED", 2_000)
+    path = tmp_path / "long.txt"
+    path.write_text("It sat on the mat.\n\n" * 5_000)  # a tenth would be 9,000 characters
+    split = runs.make_split(path, None, 0.1, runs.read_paragraphs, list)
+    for part in (split.test, split.validation):
+        assert 1_900 < sum(len(p.text) for p in part) < 2_100
+
+
+def test_the_memory_of_a_large_text_is_said_before_it_is_read(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.txt").write_text("It sat.")
+    runs.read_paragraphs(tmp_path / "a.txt")
+    assert capsys.readouterr().out == ""
+    with open(tmp_path / "large.txt", "wb") as file:
+        file.truncate(500_000_000)
+    monkeypatch.setattr(runs, "read_text", lambda path: print("read") or [])
+    runs.read_paragraphs(tmp_path / "large.txt")
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["this text takes about 6.2 GB of memory", "read"]
+
+
 @pytest.mark.parametrize("labels", ["abcd" * 3, "aaabbbcccddd", "aab", "ab" + "c" * 9])
 def test_a_small_table_keeps_every_label_on_the_side_that_is_learned(tmp_path, labels):
     rows = "\n".join(f"{label}\ttext {i}" for i, label in enumerate(labels))
@@ -515,7 +535,7 @@ def test_ctrl_c_says_how_to_go_on(files, monkeypatch):
     def interrupted(*_, **more):
         raise KeyboardInterrupt("saved after step 3")
 
-    monkeypatch.setattr(command_line, "train", interrupted)
+    monkeypatch.setattr(runs, "train", interrupted)
     line = ["train-decoder", "--train", files / "a.txt", "--out", files / "c", *SMALL]
     code, said = command(*line, "--tokenizer", "word")
     assert code == 130 and said.endswith("saved after step 3; --resume goes on from there\n")
@@ -529,7 +549,7 @@ def test_training_gets_the_settings_of_the_command(files, monkeypatch, kind, dat
         asked.update(more, model=model, batches=batches)
         raise ValueError("enough")
 
-    monkeypatch.setattr(command_line, "train", watched)
+    monkeypatch.setattr(runs, "train", watched)
     line = ["--train", files / data, "--out", files / f"s-{kind}", "--tokenizer", "word", *SMALL]
     line += ["--learning-rate", "0.25", "--seed", "9", "--dropout", "0.3", "--block-size", "8"]
     assert command(f"train-{kind}", *line)[0] == 2
@@ -543,7 +563,7 @@ def test_what_was_found_is_said_before_training_and_so_are_the_settings(writer, 
     code, said = command("train-classifier", *line)
     assert code == 0 and "2 labels: neg 30, pos 30" in said
     chosen = next(line for line in said.splitlines() if line.startswith("chosen for 54 rows"))
-    assert "vocab_size 4096" in chosen and "steps" not in chosen.split("dropout")[0]
+    assert "vocab_size 16384" in chosen and "steps" not in chosen.split("dropout")[0]
     assert (files / "said" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -557,17 +577,9 @@ def test_the_best_weights_are_those_that_are_saved(files):
     low = min(curve["validation"])
     at = curve["steps"][curve["validation"].index(low)]
     assert code == 0 and report["best_step"] == at
-    assert report["validation_loss"] == pytest.approx(low, rel=0.1)  # with more context there
+    assert report["validation_loss"] < 1.1 * low  # lower yet where more context helps
     if low < 0.99 * curve["validation"][-1]:
         assert f"from step {at} on it learned by heart" in said
-
-
-def test_a_run_that_gets_no_better_ends_early():
-    falling = [(i, 3.0 - i / 10) for i in range(6)]
-    assert not command_line._give_up(History(evaluations=falling))
-    rising = falling + [(i, 2.6) for i in range(6, 10)]
-    assert not command_line._give_up(History(evaluations=rising))
-    assert command_line._give_up(History(evaluations=[*rising, (10, 2.6)]))
 
 
 @pytest.mark.parametrize(
@@ -623,21 +635,12 @@ def test_pretraining_comes_first_when_asked_for(files):
     assert list((files / "pre" / "pretraining").glob("step-*"))
 
 
-def test_rare_words_are_hidden_half_the_time():
-    once = torch.arange(4, 1004)
-    tokens = torch.cat([once, torch.full((50,), 2000)])
-    hidden = command_line._hide_rare(tokens, 2001)
-    assert 400 < (hidden[:1000] == UNK).sum() < 600 and (hidden[1000:] == 2000).all()
-    assert torch.equal(hidden, command_line._hide_rare(tokens, 2001))
-
-
 @pytest.mark.parametrize("name", ["train-decoder", "train-classifier"])
 def test_no_option_of_a_run_escapes_the_comparison(name):
     options = {p.name for p in typer.main.get_command(app).commands[name].params} - {"help"}
-    named = {"tokenizer" if n == "kind" else n for n in options}
     given = dict.fromkeys(options) | {"seed": 0, "validation": 0.1}
-    compared = set(command_line._settings(given))
-    assert named - compared == set(command_line.ELSEWHERE) & named
+    compared = set(runs.compared(given))
+    assert options - compared == runs.ELSEWHERE & options
 
 
 def test_half_a_character_in_a_prompt_is_one_sentence(writer, reader):
@@ -647,6 +650,7 @@ def test_half_a_character_in_a_prompt_is_one_sentence(writer, reader):
     assert code == 2 and "text must be valid Unicode" in said
 
 
+@pytest.mark.slow
 def test_a_closed_output_and_an_early_ctrl_c_leave_no_traceback(writer):
     run = [sys.executable, "-m", "transformer_lib", "generate", str(writer[0]), "--tokens", "2"]
     line = " ".join(map(shlex.quote, run))

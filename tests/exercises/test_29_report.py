@@ -1,38 +1,10 @@
-"""The checks of chapter 27 accept what is right and name what is wrong."""
-
-import math
+"""The checks of chapter 29 accept what is right and name what is wrong."""
 
 import pytest
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "27_command_line"
-
-
-def test_compare():
-    assert verdict("18_evaluation", "check_compare", "perplexity_per_word").startswith("Right")
-    assert verdict("18_evaluation", "check_compare", "bits_per_byte").startswith("Right")
-    assert verdict("18_evaluation", "check_compare", None).startswith("Not yet")
-    assert "easier" in verdict("18_evaluation", "check_compare", "perplexity_per_token")
-    assert "already seen" in verdict("18_evaluation", "check_compare", "train_loss")
-    assert "three names" in verdict("18_evaluation", "check_compare", "accuracy")
-    assert "three names" in verdict("18_evaluation", "check_compare", ["train_loss"])
-
-
-@pytest.mark.parametrize(
-    "per_word, said",
-    [
-        (lambda nats, tokens, words: math.exp(nats) ** (tokens / words), "Right"),
-        (lambda nats, tokens, words: None, "Not yet"),
-        (lambda nats, tokens, words: math.exp(nats) * tokens / words, "do not scale"),
-        (lambda nats, tokens, words: math.exp(nats * words / tokens), "Upside down"),
-        (lambda nats, tokens, words: nats * tokens / words, "their exp"),
-        (lambda nats, tokens, words: math.exp(nats), "total of nats"),
-        (lambda nats: nats, "stopped with TypeError"),
-    ],
-)
-def test_per_word(per_word, said):
-    assert said in verdict("18_evaluation", "check_per_word", per_word)
+CHAPTER = "29_report"
 
 
 @pytest.mark.parametrize(
@@ -90,3 +62,26 @@ def no_care(table):
 )
 def test_read(answer, said):
     assert said in verdict(CHAPTER, "check_read", answer)
+
+
+def stop(values, patience, first=True, margin=1.01, late=0):
+    """Right, unless told to be wrong in one way."""
+    low = min(values)
+    at = values.index(low) if first else len(values) - 1 - values[::-1].index(low)
+    return len(values) - 1 - at + late >= patience and values[-1] > margin * low
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (stop, "Right"),
+        (lambda values, patience: None, "Not yet"),
+        (lambda values, patience: stop(values, patience, late=-1), "stop"),
+        (lambda values, patience: stop(values, patience, late=1), "Only one"),
+        (lambda values, patience: stop(values, patience, margin=1.0), "noise"),
+        (lambda values, patience: stop(values, patience, first=False), "the first one counts"),
+        (lambda values: True, "stopped with TypeError"),
+    ],
+)
+def test_stop(answer, said):
+    assert said in verdict(CHAPTER, "check_stop", answer)

@@ -1,0 +1,126 @@
+"""Who stands beside a result, and what a run ends with."""
+
+import json
+import math
+import warnings
+
+import pytest
+import torch
+
+from transformer_lib import report
+from transformer_lib.decoder import Decoder
+from transformer_lib.evaluation import compare
+from transformer_lib.report import (
+    beside_bag_of_words,
+    beside_ngrams,
+    best_step,
+    by_heart,
+    curves,
+    give_up,
+    verdict,
+    warn_unknown,
+    write_report,
+)
+from transformer_lib.training import History
+
+
+@pytest.mark.parametrize(
+    "more, ahead, settled",
+    [(9, "the transformer", True), (-9, "it", True), (1, "the transformer", False)],
+)
+def test_the_verdict_names_who_is_ahead_and_whether_that_is_settled(more, ahead, settled):
+    other = torch.zeros(20)
+    ours = other.clone()
+    ours[: abs(more)] = math.copysign(1, more)
+    found = verdict("of accuracy", "it", ours, other)
+    assert found["verdict"].startswith(
+        f"{ahead} is ahead by {abs(more) / 20:.3f} of accuracy \u00b1 "
+    )
+    assert found["settled"] == settled == ("cannot tell" not in found["verdict"])
+    assert found["difference"] == pytest.approx(more / 20)
+
+
+def test_the_ngram_beside_a_decoder_is_the_one_that_counts_its_tokens():
+    torch.manual_seed(0)
+    model = Decoder(12, 8, embedding_dim=8, num_heads=1, num_layers=1)
+    counting = torch.arange(900) % 12
+    found = beside_ngrams(model, counting[:700], counting[700:])
+    assert found["verdict"].startswith(found["name"]) and "Kneser-Ney" in found["name"]
+    assert found["settled"] and -found["difference"] == pytest.approx(math.log(12), abs=0.4)
+    assert 1 <= found["perplexity_per_token"] < 1.5
+
+
+def test_the_error_stands_on_stretches_and_not_on_single_tokens(monkeypatch):
+    asked = []
+    monkeypatch.setattr(report, "compare", lambda *given: asked.append(given[2]) or compare(*given))
+    model = Decoder(12, 8, embedding_dim=8, num_heads=1, num_layers=1)
+    counting = torch.arange(1301) % 12
+    beside_ngrams(model, counting[:300], counting[300:])
+    stretches = asked[0]
+    assert len(stretches) == 1000 and len(set(stretches)) == 20
+    assert stretches == sorted(stretches, key=int)  # neighbours are together
+
+
+def test_the_bag_of_words_is_judged_on_the_rows_of_the_classifier():
+    from transformer_lib import Classifier, Encoder, EncoderClassifier
+    from transformer_lib.splits import Split
+    from transformer_lib.text import Passage
+    from transformer_lib.tokens import train_tokenizer
+
+    texts = [f"{'good' if i % 3 else 'bad'} number {i}" for i in range(45)]
+    rows = [Passage(t, str(i), t.split()[0]) for i, t in enumerate(texts)]
+    tokenizer = train_tokenizer(texts, "word", 100)
+    torch.manual_seed(0)
+    encoder = Encoder(100, 8, embedding_dim=4, num_heads=1, num_layers=1)
+    model = EncoderClassifier(encoder, Classifier(4, 4, 2))
+    split = Split(rows[:30], [], rows[30:])
+    found = beside_bag_of_words(model, tokenizer, ["bad", "good"], split)
+    assert found["accuracy"] == 1 and found["majority"] == pytest.approx(2 / 3)
+    assert found["difference"] <= 0 and "bag of words" in found["name"]
+
+
+def test_a_run_that_gets_no_better_ends_early():
+    falling = [(i, 3.0 - i / 10) for i in range(6)]
+    assert not give_up(History(evaluations=falling))
+    rising = falling + [(i, 2.6) for i in range(6, 15)]
+    assert not give_up(History(evaluations=rising))
+    assert give_up(History(evaluations=[*rising, (15, 2.6)]))
+
+
+def test_the_best_step_is_the_lowest_and_the_first_of_equals():
+    assert best_step(History([1.0] * 7)) == 7
+    assert best_step(History([1.0] * 9, [(3, 2.0), (6, 1.0), (9, 1.0)])) == 6
+
+
+def test_by_heart_tells_a_rise_from_noise():
+    def said(*values):
+        return by_heart(History([1.0] * 9, [(3 * i + 3, v) for i, v in enumerate(values)]))
+
+    assert "it had not begun to rise" in said(3.0, 2.0, 2.01)
+    assert said(3.0, 2.0, 2.5).startswith("from step 6 on it learned by heart")
+    assert "nothing says whether they are the best" in said()
+
+
+def test_curves_hold_every_loss_once():
+    history = History([4.0, 2.0, 3.0, 1.0, 9.0], [(2, 2.5), (4, 2.4)])
+    assert curves(history) == {"steps": [2, 4], "train": [3.0, 2.0], "validation": [2.5, 2.4]}
+    assert curves(History([4.0, 2.0])) == {"steps": [2], "train": [3.0], "validation": [None]}
+
+
+def test_the_report_is_what_is_written(tmp_path):
+    history = History([3.0, 2.0], [(1, 2.5), (2, 2.4)], 1.5)
+    results = write_report(tmp_path, history, {"task": "decoder"})
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+    assert (results["best_step"], results["train_loss"], results["seconds"]) == (2, 2.0, 1.5)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError):  # no file that other programs cannot read
+        write_report(tmp_path, History([math.nan]), {})
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+def test_unknown_tokens_are_said_when_they_are_many():
+    with pytest.warns(UserWarning, match="6.0% of the tokens of the test are unknown"):
+        warn_unknown(0.06, "the test")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_unknown(0.05, "the test")

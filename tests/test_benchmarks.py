@@ -99,6 +99,14 @@ def test_learning(tmp_path):
             assert row[f"{kind}_bits"] == pytest.approx(row[f"{kind}_loss"] / math.log(2))
 
 
+def test_recipe(tmp_path):
+    rows = measure(tmp_path, "recipe", "--seeds", "2", "--steps", "3")
+    assert [row["seed"] for row in rows] == [0, 0, 1, 1]
+    assert [row["recipe"] for row in rows] == ["straight, 0.9", "cosine, 0.95"] * 2
+    losses = [row["validation_loss"] for row in rows]
+    assert all(3 < loss < 6 for loss in losses) and len(set(losses)) == 4
+
+
 def test_run_measures_what_it_is_told(tmp_path):
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "run.py", "no_such_measurement"],

@@ -4,7 +4,7 @@ import torch
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "28_speed"
+CHAPTER = "32_speed"
 
 
 def judge(check, answer):

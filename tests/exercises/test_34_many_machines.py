@@ -7,7 +7,7 @@ import torch
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "30_many_machines"
+CHAPTER = "34_many_machines"
 
 
 def judge(check, answer):

@@ -4,7 +4,7 @@ from statistics import mean, median
 
 from tests.exercises.checks import verdict
 
-CHAPTER = "31_what_was_measured"
+CHAPTER = "35_what_was_measured"
 
 
 def say(check, answer):

@@ -1,0 +1,76 @@
+"""The checks of the chapter on devices tell right answers from wrong ones."""
+
+import torch
+
+from tests.exercises.checks import verdict
+
+
+def judge(answer, check="check_steps_until_moved"):
+    return verdict("33_devices", check, answer)
+
+
+def moved(weight, step, dtype, limit=1000, least=0):
+    total = start = torch.tensor(weight, dtype=dtype)
+    for number in range(1, limit + 1):
+        total = total + step
+        if total != start:
+            return number + least
+    return None
+
+
+def at_once(weight, step, dtype, limit=1000):
+    start = torch.tensor(weight, dtype=dtype)
+    for number in range(1, limit + 1):
+        if torch.tensor(weight + number * step, dtype=dtype) != start:
+            return number
+    return None
+
+
+def test_steps_until_moved():
+    assert judge(moved).startswith("Right")
+    for wrong, word in (
+        (lambda *a: None, "Not yet"),
+        (lambda *a: 1 / 0, "Not yet"),
+        (at_once, "one step after the other"),
+        (lambda *a: moved(*a, least=1) if a[2] == torch.float32 else moved(*a), "Expected"),
+    ):
+        said = judge(wrong)
+        assert word in said and not said.startswith("Right")
+
+
+def test_bytes():
+    assert judge((16, 18), "check_bytes").startswith("Right")
+    for wrong, word in (
+        (None, "Not yet"),
+        (16, "two numbers"),
+        ((16, 8), "stay in float32"),
+        ((12, 14), "Count"),
+    ):
+        said = judge(wrong, "check_bytes")
+        assert word in said and not said.startswith("Right")
+
+
+def parts(model, loss_fn, batch, number, clear="once", divide=True, only=None):
+    if clear == "once":
+        model.zero_grad()
+    for i in range(number if only is None else only):
+        if clear == "each":
+            model.zero_grad()
+        loss = loss_fn(model, tuple(t[i::number] for t in batch))
+        (loss / number if divide else loss).backward()
+
+
+def test_in_parts():
+    assert judge(parts, "check_in_parts").startswith("Right")
+    for wrong, word in (
+        (lambda *a: 1 / 0, "Not yet"),
+        (lambda m, *a: m.zero_grad(), "Not yet"),
+        (lambda *a: parts(*a, divide=False), "Four times"),
+        (lambda *a: parts(*a, clear="never"), "last step"),
+        (lambda *a: parts(*a, clear="never", divide=False), "last step"),
+        (lambda *a: parts(*a, clear="each"), "Only some"),
+        (lambda *a: parts(*a, clear="each", divide=False), "Only some"),
+        (lambda *a: parts(*a, only=3), "Only some"),
+    ):
+        said = judge(wrong, "check_in_parts")
+        assert word in said and not said.startswith("Right"), said

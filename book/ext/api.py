@@ -1,7 +1,7 @@
 """The API reference: one section for each module of the package, in the order of the chapters that it is written in.
 
 The comment `<!-- modules -->` of `book/api.md` becomes the sections. Names of shapes stand in annotations as they stand
-in the code: `Float[Tensor, "batch time channels"]`.
+in the code: `Float[Tensor, "B T C"]`.
 """
 
 import sys

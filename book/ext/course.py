@@ -86,7 +86,7 @@ def to_five(minutes):
 
 
 def effort(cells):
-    """Return the minutes to read a chapter, its exercises left out, and the number of its exercises."""
+    """Return the minutes to read a chapter without its exercises and folded code, and how many exercises it has."""
     before = [c for c in cells if "remove-cell" not in notebooks.tags(c)]
     end = next(
         (
@@ -98,9 +98,8 @@ def effort(cells):
     )
     before = before[:end]
     words = sum(len(re.findall(r"\w+", c.source)) for c in before if c.cell_type == "markdown")
-    lines = sum(
-        len([x for x in c.source.split("\n") if x.strip()]) for c in before if c.cell_type == "code"
-    )
+    shown = [c for c in before if c.cell_type == "code" and "hide-input" not in notebooks.tags(c)]
+    lines = sum(len([x for x in c.source.split("\n") if x.strip()]) for c in shown)
     return to_five(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE), len(list(exercises(cells)))
 
 

@@ -98,6 +98,18 @@ def test_another_torch_is_installed_with_the_other_pins(tmp_path):
     ).read_text("utf-8")
 
 
+def test_matrix_says_in_words_what_it_runs():
+    assert matrix.chosen_tests(False, None)[0] == "all"
+    assert matrix.chosen_tests(True, None)[0] == "quick tests"
+    assert matrix.chosen_tests(False, "all") == ("all chapters", ["chapters"])
+    words, paths = matrix.chosen_tests(False, "01,17")
+    names = [Path(path).stem for path in paths]
+    assert words == "chapters 01, 17" and names == ["01_text", "17_ngrams"]
+    with pytest.raises(SystemExit, match="no such chapters: 01,99"):
+        matrix.chosen_tests(False, "01,99")
+
+
+@pytest.mark.slow
 def test_matrix_goes_on_after_a_row_that_fails_and_keeps_what_was_run(
     tmp_path, monkeypatch, capsys
 ):

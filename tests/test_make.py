@@ -61,6 +61,7 @@ def test_tests_begin_with_format_and_types_which_cover_everything():
     assert text.index("step,2 of 6,format and types,$(LINT)") < text.index("-m pytest")
 
 
+@pytest.mark.slow
 def test_pytest_says_which_file_is_done_of_how_many(tmp_path):
     (tmp_path / "test_a.py").write_text("def test_1(): pass\ndef test_2(): pass\n")
     (tmp_path / "test_b.py").write_text("def test_3(): assert False\n")
@@ -340,6 +341,7 @@ def test_only_chapters_are_chapters(untidy):
     ]
 
 
+@pytest.mark.slow
 def test_pytest_collects_chapters_alone(untidy):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"],

@@ -60,6 +60,7 @@ def test_everything_else_is_compared(one, other):
 BEHIND, BEFORE = "3 of 4, loss ≈ 0.9 %", "2 of 4, loss ≈ 0.83 %"  # stored: 3 of 4, loss ≈ 0.83 %
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder, printed, passes",
     [(".", BEHIND, True), ("chapters", BEHIND, True), ("/", BEHIND, True), ("/", BEFORE, False)],

@@ -1,5 +1,6 @@
 """The notebooks as stored, the exported package, and the tools around them."""
 
+import ast
 import json
 import re
 import shutil
@@ -12,13 +13,14 @@ import nbformat
 import pytest
 import yaml
 
-from tools import address, export, notebooks, pictures, run_chapters, student
+from tools import address, export, imports, notebooks, pictures, run_chapters, student
 from tools.notebooks import code_cells, stored_text
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = notebooks.chapters()
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 MOST_UNCHECKED = 30  # cells, in all chapters together
+MOST_LINES = 65  # of a function of the package, its docstring included
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -203,9 +205,8 @@ def test_front_gives_the_names_that_people_use_and_imports_them_when_asked():
     import transformer_lib
 
     classes = "AttentionHead MultiHeadAttention FeedForward Block Encoder Classifier EncoderClassifier Decoder"
-    functions = "train_tokenizer load_tokenizer train generate save_model load_model"
-    named = set(transformer_lib.__all__) - {"view_attention"}
-    assert named == {*classes.split(), *functions.split()}
+    functions = "train_tokenizer load_tokenizer train generate save_model load_model view_attention"
+    assert set(transformer_lib.__all__) == {*classes.split(), *functions.split()}
     for name in transformer_lib.__all__:
         assert callable(getattr(transformer_lib, name)) and name in dir(transformer_lib)
     with pytest.raises(AttributeError, match="has no attribute 'Decodr'"):
@@ -238,6 +239,51 @@ def test_package_is_run_as_a_module():
 def test_every_module_has_a_docstring():
     for module in (ROOT / "transformer_lib").glob("*.py"):
         assert module.read_text("utf-8").lstrip().startswith('"""'), module.name
+
+
+MODULES = sorted((ROOT / "transformer_lib").glob("[!_]*.py"))
+
+
+def public_names(module):
+    """What a module defines at its top level: functions, classes, and what it assigns."""
+    found = set()
+    for node in ast.parse(module.read_text("utf-8")).body:
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        found |= {name.id for name in targets if isinstance(name, ast.Name)}
+        found |= {node.name} if hasattr(node, "name") else set()
+    return {name for name in found if not name.startswith("_")}
+
+
+def test_no_public_name_stands_in_two_modules():
+    homes = {}
+    for module in MODULES:
+        for name in public_names(module):
+            homes.setdefault(name, []).append(module.stem)
+    assert len(homes) > 150  # it does find names
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    drawn = imports.drawing(ROOT / "transformer_lib")
+    assert set(drawn) == {module.stem for module in MODULES}
+    assert "attention_head" in drawn["multi_head_attention"]
+    assert imports.circles(drawn) == []
+    assert imports.circles({"a": ["b"], "b": ["c"], "c": ["a"], "d": []}) == ["a", "b", "c"]
+
+
+def test_the_drawing_of_the_imports_has_a_row_for_each_module():
+    rows = imports.as_text(imports.drawing(ROOT / "transformer_lib")).splitlines()
+    assert sorted(row.split()[0] for row in rows) == [module.stem for module in MODULES]
+
+
+def test_no_function_is_longer_than_a_screen():
+    lengths = {
+        f"{module.stem}.{node.name}": node.end_lineno - node.lineno + 1
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
 @every_chapter
@@ -324,7 +370,7 @@ def test_changelog_begins_with_the_first_edition():
     named = re.findall(
         r"`(\w+)`", text[text.index("### The package") : text.index("Each is imported")]
     )
-    assert set(named) - {"transformer_lib"} == set(transformer_lib.__all__) - {"view_attention"}
+    assert set(named) - {"transformer_lib"} == set(transformer_lib.__all__)
 
 
 def test_contributing_names_chapters_and_commands_that_exist():

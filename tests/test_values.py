@@ -27,10 +27,12 @@ def outcomes():
     return values()
 
 
+@pytest.mark.slow
 def test_the_table_is_long(outcomes):
     assert len({name for name, *_ in outcomes}) == len(outcomes) > 80
 
 
+@pytest.mark.slow
 def test_every_value_works_or_is_one_sentence_that_names_it(outcomes):
     wrong = []
     for name, outcome, message, words in outcomes:
@@ -45,7 +47,8 @@ def test_every_value_works_or_is_one_sentence_that_names_it(outcomes):
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_random_input_raises_nothing_else():
-    """FUZZ_SECONDS=3600 in the environment makes it an hour."""
+    """FUZZ_SECONDS=3600 in the environment makes it an hour of a processor."""
     found = values("fuzz", str(FUZZ_SECONDS))
     assert not found, "\n".join(found)

@@ -1,7 +1,7 @@
 """Values that people pass: a table, run without the tests' own checks of types.
 
     python -m tests.values             each line of the table, as JSON: name, outcome, message
-    python -m tests.values fuzz 600    ten minutes of random input; prints what raised something else
+    python -m tests.values fuzz 600    random input for ten minutes of a processor; prints what raised something else
 
 A line is (name, call, words): the call must raise ValueError or OSError with a message that
 holds the words, or, where words is None, must work.
@@ -12,6 +12,7 @@ import math
 import sys
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from transformer_lib import (
     load_tokenizer,
     save_model,
     train_tokenizer,
+    view_attention,
 )
 from transformer_lib.batches import Sentences, Windows, encode_all
 from transformer_lib.checkpoints import Checkpoints
@@ -40,11 +42,12 @@ from transformer_lib.evaluation import (
     predict,
     standard_error,
 )
-from transformer_lib.files import read_table, read_text
+from transformer_lib.files import read_text
 from transformer_lib.ngrams import KneserNey
 from transformer_lib.sampling import generate, probabilities
 from transformer_lib.saving import read_checkpoint
 from transformer_lib.splits import hold_out, overlap, split_by_source
+from transformer_lib.tables import read_table
 from transformer_lib.text import Passage
 
 ALLOWED = (ValueError, OSError, FloatingPointError)
@@ -68,12 +71,47 @@ def file(name: str, content: bytes) -> Path:
     return path
 
 
+def of_views() -> Iterator[Line]:
+    """What `view_attention` is given."""
+    names, maps = ["a", "b", "c"], [torch.eye(3).expand(2, 4, 3, 3)] * 2
+    called = lambda *a, **k: lambda: view_attention(*a, **k)._repr_html_()  # noqa: E731
+    for name, tokens, given in (
+        ("works", names, maps), ("a tuple", tuple(names), tuple(maps)), ("one head", ["a"], [torch.ones(1, 1, 1)]),
+        ("numpy", names, [m.numpy() for m in maps]), ("bfloat16", names, [m.bfloat16() for m in maps]),
+        ("half a character", ["a", LONE, ""], maps),
+    ):  # fmt: skip
+        yield f"view_attention: {name}", called(tokens, given), None
+    for name, tokens in (("a string", "abc"), ("none", []), ("numbers", [1, 2, 3]), ("None", None)):
+        yield f"view_attention: tokens, {name}", called(tokens, maps), "tokens must be"
+    spoiled = [maps[0], maps[1].clone().fill_(math.nan)]
+    for name, given, words in (
+        ("None", None, "a NoneType"), ("empty", [], "got a list"), ("one tensor", maps[0], "the list of maps"),
+        ("fewer tokens", [torch.eye(2)[None]], "(B, H, 3, 3)"), ("flat", [torch.eye(3)], "(H, 3, 3) a layer"),
+        ("uneven heads", [maps[0], maps[1][:, :2]], "equal numbers of heads"), ("scores", [maps[0] * 9], "from 0 to 1"),
+        ("not a number", spoiled, "from 0 to 1"), ("no heads", [torch.zeros(0, 3, 3)], "heads"), ("texts", ["a"], "maps must hold numbers"),
+    ):  # fmt: skip
+        yield f"view_attention: maps, {name}", called(names, given), words
+    for name, options, words in (
+        ("row", {"row": 2}, "row must be from 0 to 1"), ("row, a text", {"row": "a"}, "row must be"), ("mask, a list", {"padding_mask": [1, 1, 0]}, "padding_mask must be a bool"),
+        ("mask, numbers", {"padding_mask": torch.ones(3)}, "padding_mask must be a bool"),
+        ("mask, length", {"padding_mask": torch.ones(2, dtype=torch.bool)}, "of shape (3,) or (B, 3)"),
+        ("mask, no token", {"padding_mask": torch.zeros(3, dtype=torch.bool)}, "True at a real token"),
+        ("head_effects", {"head_effects": torch.zeros(4, 2)}, "of shape (2, 4), got (4, 2)"),
+        ("token_effects", {"token_effects": [0.0, math.inf, 1.0]}, "token_effects must be finite"),
+        ("token_effects, texts", {"token_effects": ["a", "b", "c"]}, "token_effects must hold"),
+    ):  # fmt: skip
+        yield f"view_attention: {name}", called(names, maps, **options), words
+    even = [torch.full((1, 3, 3), 1 / 3)]
+    yield "view_attention: causal", called(names, even, causal=True), "causal must be None or False"
+
+
 def table() -> Iterator[Line]:
     """Every line. The words are what a reader of the message needs: the argument, and more."""
     for name, kind in (("a string", "one sentence"), ("bytes", b"x"), ("numbers", [1, 2])):
         yield f"train_tokenizer: {name}", lambda k=kind: train_tokenizer(k), "texts must be a list"
         yield f"encode_all: {name}", lambda k=kind: encode_all(k, TOKENIZER), "texts must be a list"
         yield f"overlap: {name}", lambda k=kind: overlap(k, ["a"]), "train must be a list"
+    yield from of_views()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"
     yield "train_tokenizer: half a character", lambda: train_tokenizer([LONE]), "half a character"
     yield "train_tokenizer: kind", lambda: train_tokenizer(TEXTS, "syllable"), "kind must be"
@@ -192,12 +230,30 @@ def table() -> Iterator[Line]:
     yield "KneserNey: order", lambda: KneserNey(0, V), "order"
     yield "KneserNey: strange ids", lambda: KneserNey(2, 3).fit(IDS), "tokens must be ids"
     yield "KneserNey: not fitted", lambda: KneserNey(2, V).log_probs(IDS), "fit"
+    yield (
+        "cross_entropy: a strange last id",
+        lambda: cross_entropy(DECODER, [1, V]),
+        "tokens must be",
+    )
+    yield "KneserNey: a text", lambda: KneserNey("2", V), "order and vocab_size must be"
+    yield "KneserNey: half an order", lambda: KneserNey(2.5, V), "must be whole numbers"
+    yield "Decoder: a huge size", lambda: Decoder(2**63, 8, **SIZES), "vocab_size must be below"
+    yield "Decoder: a boolean", lambda: Decoder(V, True, **SIZES), "block_size must be a whole"
+    yield "hold_out: a text", lambda: hold_out(ROWS, "0.1"), "share must be"
+    yield (
+        "load_tokenizer: spoiled",
+        lambda: load_tokenizer(file("spoiled.json", TOKENIZER.to_str().encode()[1:])),
+        "cannot be read as a tokenizer",
+    )
     write = dict(max_new_tokens=2)
     yield "generate", lambda: list(generate(DECODER, TOKENIZER, "the", **write)), None
     for option, value in (
         ("temperature", -1),
         ("temperature", math.nan),
+        ("temperature", None),
         ("top_k", 0),
+        ("top_k", "3"),
+        ("top_k", 2.5),
         ("top_p", 0),
     ):
         given = write | {option: value}
@@ -278,6 +334,42 @@ def fuzz(seconds: float) -> list[str]:
         tried(f"encode_all {texts!r}", lambda: encode_all(texts, TOKENIZER))
         tried(f"overlap {texts!r}", lambda: overlap(texts, texts))
 
+    def sizes(a, b, c, d) -> None:
+        given = dict(embedding_dim=a, num_heads=b, num_layers=c, dropout=d)
+        tried(f"Decoder {given}", lambda: Decoder(V, 8, **given))
+        tried(f"Decoder {a!r} {b!r}", lambda: Decoder(a, b, **SIZES))
+        tried(f"Classifier {given}", lambda: Classifier(a, b, c))
+        tried(f"KneserNey {a!r} {b!r}", lambda: KneserNey(a, b).fit(IDS).log_probs(IDS))
+        tried(f"hold_out {a!r}", lambda: hold_out(ROWS, a))
+        tried(f"split_by_source {a!r} {b!r}", lambda: split_by_source(ROWS, validation=a, test=b))
+
+    def rows_of_numbers(values, other) -> None:
+        tried(f"standard_error {values!r}", lambda: standard_error(values, draws=2))
+        tried(f"compare {values!r} {other!r}", lambda: compare(values, other, draws=2))
+        tried(f"cross_entropy {values!r}", lambda: cross_entropy(DECODER, values))
+        tried(f"KneserNey {values!r}", lambda: KneserNey(2, V).fit(values))
+
+    def chances(a, b, c) -> None:
+        given = dict(temperature=a, top_k=b, top_p=c)
+        tried(f"probabilities {given}", lambda: probabilities(torch.zeros(1, V), **given))
+        tried(
+            f"generate {given}",
+            lambda: list(generate(DECODER, TOKENIZER, "the", max_new_tokens=2, **given)),
+        )
+
+    def pieces(texts, kind, damage) -> None:
+        def there_and_back() -> None:
+            made = train_tokenizer(texts, kind, 270)
+            for text in texts:
+                back = made.decode(made.encode(text).ids, skip_special_tokens=False)
+                if kind == "bpe" and back != unicodedata.normalize("NFC", text):
+                    raise AssertionError(f"{text!r} became {back!r}")
+            content = bytearray(made.to_str().encode())
+            content[damage % len(content)] = damage % 256
+            load_tokenizer(file("fuzz.json", bytes(content)))
+
+        tried(f"train_tokenizer {texts!r} {kind} {damage}", there_and_back)
+
     def command(text: str, option: str, value) -> None:
         line = ["generate", str(FOLDER / "fuzzed"), "--prompt", text, f"--{option}={value}"]
         done = CliRunner().invoke(app, [*line, "--tokens=2"] if option != "tokens" else line)
@@ -288,6 +380,9 @@ def fuzz(seconds: float) -> list[str]:
     small = st.one_of(st.integers(-3, 50), st.floats(), st.text(max_size=3))
     quick = settings(max_examples=50, deadline=None, database=None,
                      suppress_health_check=list(HealthCheck))  # fmt: skip
+    other = st.one_of(st.floats(), st.none(), st.text(max_size=3), st.booleans())
+    dim = st.one_of(st.integers(-3, 40), st.sampled_from([2**31, 2**63]), other)
+    row = st.lists(st.one_of(st.integers(-2, 40), st.floats(), st.booleans()), max_size=5)
     parts = [
         given(content, st.sampled_from([".txt", ".tsv", ".csv", ".jsonl"]))(files),
         given(st.sampled_from(sorted(saved)), st.integers(0), st.integers(0, 255))(damaged),
@@ -295,13 +390,21 @@ def fuzz(seconds: float) -> list[str]:
             numbers
         ),
         given(st.text(max_size=20), options, small)(command),
+        given(dim, dim, dim, number)(sizes),
+        given(row, row)(rows_of_numbers),
+        given(number, number, number)(chances),
+        given(
+            st.lists(st.text(max_size=20), max_size=4),
+            st.sampled_from(["char", "word", "bpe"]),
+            st.integers(0, 10**6),
+        )(pieces),
     ]
     parts = [quick(part) for part in parts]
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not found:
+    end = time.process_time() + seconds
+    while time.process_time() < end and not found:
         for part in parts:
             part()
-            if time.monotonic() > end:
+            if time.process_time() > end:
                 break
     return found
 

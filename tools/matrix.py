@@ -1,12 +1,12 @@
 """Test the book with every Python, an old PyTorch, older processors, and one or two threads: `make matrix`.
 
-    python -m tools.matrix [--quick] [--keep] [name ...]
+    python -m tools.matrix [--quick | --chapters 01,02] [--keep] [name ...]
 
 A row is a Python and what is different about it (`--list` shows them). Each Python gets an environment of its own in
 _build/matrix, with the exact versions of constraints.txt, is tested, and is deleted again, since PyTorch with what
 it needs can be several gigabytes (--keep keeps them). An environment needs 8 GB free. --quick runs the tests that
-are not slow, in place of all tests and all chapters. Prints a table and writes _build/matrix/results.json; a row that
-was run before keeps its last result there.
+are not slow, --chapters those chapters (or "all"), in place of all tests and all chapters. Prints a table and writes
+_build/matrix/results.json; a row that was run before keeps its last result there.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 
-from tools import pythons
+from tools import notebooks, pythons
 from tools.notebooks import ROOT
 
 FOLDER = ROOT / "_build" / "matrix"
@@ -101,13 +101,23 @@ def environment(row, folder):
     return "", python
 
 
-def test(row, python, quick, log):
+def chosen_tests(quick, chapters):
+    """What a row runs: in words for the table, and for pytest."""
+    if quick:
+        return "quick tests", ["tests", "-m", "not slow and not browser and not book"]
+    if chapters == "all":
+        return "all chapters", ["chapters"]
+    if chapters:
+        numbers = chapters.split(",")
+        paths = [path for path in notebooks.chapters() if path.name[:2] in numbers]
+        if len(paths) < len(numbers):
+            sys.exit(f"no such chapters: {chapters}")
+        return f"chapters {', '.join(numbers)}", list(map(str, paths))
+    return "all", [*ALL, "-m", "not browser and not book"]
+
+
+def test(row, python, what, log):
     """Run the tests of a row: its line of the table."""
-    what = (
-        ["tests", "-m", "not slow and not browser and not book"]
-        if quick
-        else [*ALL, "-m", "not browser and not book"]
-    )
     command = [
         python,
         "-m",
@@ -156,7 +166,7 @@ def table(results):
         lines.append(
             f"{name:14} {row['version']:8} {row['torch']:8} {row['settings'].get('OMP_NUM_THREADS', '1'):7} "
             f"{row['result'][:8]:8} {row.get('passed', 0):6} {len(row.get('failed', [])):6} {row.get('minutes', 0):7}  "
-            f"{row['when']}"
+            f"{row['when']} {row['what']}"
         )
         if row["result"] not in ("passed", "failed"):
             lines.append(f"{'':14} {row['result']}")
@@ -166,6 +176,7 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the tests that are not slow")
+    parser.add_argument("--chapters", help='chapters by their numbers, as "01,02", or "all"')
     parser.add_argument("--keep", action="store_true", help="keep the environments")
     parser.add_argument("--list", action="store_true", help="show the rows, run nothing")
     parser.add_argument("names", nargs="*", help="rows to run, all without names")
@@ -184,6 +195,7 @@ def main():
             ),
             sep="\n",
         )
+    words, tests = chosen_tests(arguments.quick, arguments.chapters)
     FOLDER.mkdir(parents=True, exist_ok=True)
     stored = FOLDER / "results.json"
     results = json.loads(stored.read_text("utf-8")) if stored.exists() else {}
@@ -197,14 +209,10 @@ def main():
         wrong, python = environment(row, folder)
         environments[folder] = row
         found = (
-            {"result": wrong}
-            if wrong
-            else test(row, python, arguments.quick, FOLDER / f"{row['name']}.log")
+            {"result": wrong} if wrong else test(row, python, tests, FOLDER / f"{row['name']}.log")
         )
-        today = f"{datetime.date.today()} {commit()} {platform.machine()}" + (
-            " quick" if arguments.quick else ""
-        )
-        results[row["name"]] = {**row, **found, "when": today}
+        today = f"{datetime.date.today()} {commit()} {platform.machine()}"
+        results[row["name"]] = {**row, **found, "what": words, "when": today}
         stored.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
         later = {f"{r['version']}-torch-{r['torch']}" for r in chosen[number:]}
         if not arguments.keep and folder.name not in later:

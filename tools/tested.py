@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "_build" / "matrix" / "results.json"
 BLOCK = re.compile(r"(?s)(<!-- tested:.*?-->\n).*?(<!-- /tested -->)")
-HEAD = "| Python | PyTorch | settings | result | tests | on |\n|---|---|---|---|---:|---|\n"
+HEAD = "| Python | PyTorch | settings | what was run | result | tests | on |\n|---|---|---|---|---|---:|---|\n"
 # How the settings of a row are said; others stand as they are.
 WORDS = {
     "OMP_NUM_THREADS": "{} threads",
@@ -36,8 +36,8 @@ def table(results):
         return [int(part) for part in re.findall(r"\d+", row["version"])], said(row["settings"])
 
     lines = [
-        f"| {row['version']} | {row['torch']} | {said(row['settings'])} | {row['result']} "
-        f"| {row.get('passed', 0)} | {row['when'][:10]} |\n"
+        f"| {row['version']} | {row['torch']} | {said(row['settings'])} | {row.get('what', 'all')} "
+        f"| {row['result']} | {row.get('passed', 0)} | {' '.join(row['when'].split()[:2])} |\n"
         for row in sorted(results.values(), key=order)
         if row["result"] in ("passed", "failed")
     ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .sampling import generate
     from .saving import save_model
     from .saving import load_model
+    from .seeing_attention import view_attention
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "generate",
     "save_model",
     "load_model",
+    "view_attention",
 ]
 _MODULES = {
     "AttentionHead": "attention_head",
@@ -51,6 +53,7 @@ _MODULES = {
     "generate": "sampling",
     "save_model": "saving",
     "load_model": "saving",
+    "view_attention": "seeing_attention",
 }
 
 

@@ -18,7 +18,6 @@ from transformer_lib.command_line import _lines, app, report_errors
 from transformer_lib.saving import load_model, save_model
 from transformer_lib.splits import hold_out
 from transformer_lib.tables import read_labelled
-from transformer_lib.text import Passage
 from transformer_lib.tokens import train_tokenizer
 
 SMALL = [
@@ -70,22 +69,16 @@ def files(tmp_path_factory):
     return folder
 
 
+def train_writer(files, *more):
+    """Train the decoder of the fixture `writer`; what the command says."""
+    settings = ("--tokenizer", "word", "--block-size", "8", *SMALL, *more)
+    texts = ("--train", files / "a.txt", "--test", files / "b.txt")
+    return command("train-decoder", *texts, "--out", files / "x", *settings)
+
+
 @pytest.fixture(scope="module")
 def writer(files):
-    code, said = command(
-        "train-decoder",
-        "--train",
-        files / "a.txt",
-        "--test",
-        files / "b.txt",
-        "--out",
-        files / "x",
-        "--tokenizer",
-        "word",
-        "--block-size",
-        "8",
-        *SMALL,
-    )
+    code, said = train_writer(files)
     assert code == 0, said
     return files / "x", json.loads(last(said))
 
@@ -163,21 +156,7 @@ def test_evaluate_judges_both_kinds(writer, reader, files):
 
 
 def test_resume_goes_on(writer, files):
-    code, said = command(
-        "train-decoder",
-        "--train",
-        files / "a.txt",
-        "--test",
-        files / "b.txt",
-        "--out",
-        files / "x",
-        "--tokenizer",
-        "word",
-        "--block-size",
-        "8",
-        *SMALL,
-        "--resume",
-    )
+    code, said = train_writer(files, "--resume")
     assert code == 0 and json.loads(last(said))["test"] == writer[1]["test"]
 
 
@@ -434,26 +413,6 @@ def test_a_label_of_the_test_alone_is_refused_before_training(files):
         *("--out", files / "strange"),
     )
     assert code == 2 and "zebra" in said and not (files / "strange").exists()
-
-
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["one line of many words " * 40],
-        ["A title", "\n".join(f"line {i} of a text" for i in range(60))],
-        ["\n".join(f"line {i} of a text" for i in range(60)), "The end"],
-        ["\u65e5\u672c\u8a9e" * 300],
-        ["x" * 999],
-    ],
-)
-def test_a_text_without_paragraphs_is_cut_at_its_end_and_loses_nothing(texts):
-    passages = [Passage(text, "book") for text in texts]
-    kept, aside = hold_out(passages)
-    assert "".join(p.text for p in [*kept, *aside]) == "".join(texts)
-    share = sum(len(p.text) for p in aside) / len("".join(texts))
-    assert 0.1 <= share < 0.15
-    if any(" " in text for text in texts):  # no word is cut in two
-        assert kept[-1].text[-1].isspace()
 
 
 def test_no_more_is_set_aside_than_a_score_needs(tmp_path, monkeypatch):

@@ -79,7 +79,8 @@ THIN = r"""() => {
 # The colours of a page are looked at in both themes: two elements of each kind are enough.
 KINDS = r"""() => {
   const seen = {};
-  for (const element of document.querySelectorAll("article *")) {
+  for (const element of [...document.querySelectorAll("article *")].reverse()) {
+    if (element.children.length) continue;  // what holds a kind of its own stays
     let kind = "";
     for (let e = element; e && e.tagName !== "ARTICLE"; e = e.parentElement)
       kind += `${e.tagName} ${e.getAttribute("class")} ${e.getAttribute("style")} `;

@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from transformer_lib import report
+from transformer_lib import evaluation, report
 from transformer_lib.decoder import Decoder
 from transformer_lib.evaluation import compare
 from transformer_lib.report import (
@@ -48,6 +48,19 @@ def test_the_ngram_beside_a_decoder_is_the_one_that_counts_its_tokens():
     assert found["verdict"].startswith(found["name"]) and "Kneser-Ney" in found["name"]
     assert found["settled"] and -found["difference"] == pytest.approx(math.log(12), abs=0.4)
     assert 1 <= found["perplexity_per_token"] < 1.5
+
+
+def test_the_ngram_beside_a_long_text_says_how_much_of_it_it_counted(monkeypatch):
+    torch.manual_seed(0)
+    model = Decoder(12, 8, embedding_dim=8, num_heads=1, num_layers=1)
+    counting = torch.arange(900) % 12
+    assert "tokens" not in beside_ngrams(model, counting[:700], counting[700:])["name"]
+    for module in (evaluation, report):
+        monkeypatch.setattr(module, "COUNTED", 300)
+    found = beside_ngrams(model, counting[:700], counting[700:])
+    assert (
+        found["name"].endswith("-gram of the last 300 tokens") and found["name"] in found["verdict"]
+    )
 
 
 def test_the_error_stands_on_stretches_and_not_on_single_tokens(monkeypatch):

@@ -27,7 +27,7 @@ from .defaults import check_run_seed
 from .evaluation import evaluating, per_class, per_text
 from .files import read_text
 from .report import warn_unknown
-from .runs import load, TableTask, texts_of, TextTask
+from .runs import JUDGED, load, TableTask, texts_of, TextTask
 from .runs import train_and_report
 from .sampling import generate as write_on
 from .tables import read_table
@@ -110,8 +110,8 @@ FILES = {
 RUN = {
     "validation": option(
         float,
-        "The share of train that is set aside to find the best step. "
-        "0: the last weights are kept.",
+        "The share of train that is set aside to find the best step, at most "
+        f"{JUDGED:,} characters. 0: the last weights are kept.",
     ),
     "steps": option(int | None, "Updates of the weights."),
     "batch_size": option(int | None, "Sequences in an update."),

@@ -20,7 +20,7 @@ from torch import Tensor
 from .batches import Sentences, encode_labels
 from .classifier import EncoderClassifier
 from .decoder import Decoder
-from .evaluation import bag_of_words, class_log_probs, compare
+from .evaluation import bag_of_words, class_log_probs, compare, COUNTED
 from .evaluation import ngram_losses, token_losses
 from .saving import write_atomic
 from .splits import Split
@@ -63,6 +63,8 @@ def beside_ngrams(
     long = max(1, min(200, len(ours) // 20))
     stretch = [str(i // long) for i in range(len(ours))]
     name = f"a Kneser-Ney {order}-gram"
+    if len(learned) > COUNTED:
+        name += f" of the last {COUNTED:,} tokens"
     found = verdict("nats per token", name, -ours, -theirs, stretch)
     found["perplexity_per_token"] = math.exp(theirs.mean().item())
     return found

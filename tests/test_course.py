@@ -51,6 +51,18 @@ def test_every_exercise_has_a_title_a_statement_and_a_solution(path):
         ), exercise["label"]
 
 
+@every_chapter
+def test_no_solution_is_answered_with_not_yet(path):
+    within, shown = False, []
+    for cell in notebooks.read(path).cells:
+        if cell.cell_type == "markdown":
+            starts, ends = cell.source.rfind("{solution-start}"), cell.source.rfind("{solution-end}")
+            within = starts > ends or within and ends < 0
+        elif within:
+            shown.append(notebooks.printed(cell))
+    assert not [said for said in shown if "Not yet" in said]
+
+
 def notebook(folder, name, *cells):
     made = [copy.copy(cell) for cell in (nbformat.v4.new_markdown_cell("# " + name), *cells)]
     for number, cell in enumerate(made):

@@ -1,6 +1,7 @@
 """The tools that check the book again: many times, on other Pythons, with other versions."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -156,3 +157,32 @@ def test_matrix_does_not_fill_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(matrix, "FREE", 1e18)
     assert matrix.environment({"python": "x"}, tmp_path / "e")[0] == "too little room on the disk"
     assert not (tmp_path / "e").exists()
+
+
+LEARN = """
+import time
+import torch
+
+model = torch.nn.Sequential(*[torch.nn.Linear(64, 64) for _ in range(20)])
+x = torch.randn(1024, 64)
+began = time.process_time()
+for _ in range(20):
+    model(x).square().mean().backward()
+print(time.process_time() - began)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+def test_two_threads_on_a_busy_machine_do_not_wait_at_its_cost():
+    """What conftest.py asks of threads that wait reaches every process that the tests start."""
+
+    def seconds(threads):
+        with repeat.loaded(os.cpu_count()):
+            done = subprocess.run(
+                [sys.executable, "-c", LEARN], env=os.environ | {"OMP_NUM_THREADS": threads},
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        return float(done.stdout)
+
+    assert seconds("2") < 6 * seconds("1")

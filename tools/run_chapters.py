@@ -28,6 +28,7 @@ from tools import notebooks, pictures  # noqa: E402
 # What the kernels are told, where the caller did not say otherwise.
 KERNEL = {
     "OMP_NUM_THREADS": "1",  # a second one gains little for small models
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait sleep: a busy machine has better things to do
     "TQDM_DISABLE": "1",  # progress bars leave no trace
     "PYTHONHASHSEED": "0",  # sets in one order, should a cell print one
     "SOURCE_DATE_EPOCH": "0",  # no dates in figures

@@ -56,7 +56,10 @@ def test_no_solution_is_answered_with_not_yet(path):
     within, shown = False, []
     for cell in notebooks.read(path).cells:
         if cell.cell_type == "markdown":
-            starts, ends = cell.source.rfind("{solution-start}"), cell.source.rfind("{solution-end}")
+            starts, ends = (
+                cell.source.rfind("{solution-start}"),
+                cell.source.rfind("{solution-end}"),
+            )
             within = starts > ends or within and ends < 0
         elif within:
             shown.append(notebooks.printed(cell))

@@ -20,8 +20,8 @@ from torch import Tensor
 from .batches import Sentences, encode_labels
 from .classifier import EncoderClassifier
 from .decoder import Decoder
-from .evaluation import bag_of_words, class_log_probs, compare, COUNTED
-from .evaluation import ngram_losses, token_losses
+from .evaluation import bag_of_words, class_log_probs, compare
+from .evaluation import COUNTED, ngram_losses, token_losses
 from .saving import write_atomic
 from .splits import Split
 from .training import History

@@ -36,6 +36,30 @@ def test_each_number_stands_in_its_own_square_and_can_be_read():
     assert said[2, 0][0] == "0.25" and said[0, 1][0] == "0" and said[2, 1][0] == "-2"
 
 
+def test_names_are_text_and_never_maths():
+    names = ["$$", "$x$", "\n", "שלום"]
+    ax = heatmap(torch.eye(4), names, names, title="$_")
+    ax.figure.canvas.draw()
+    for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
+        assert [label.get_text() for label in labels] == names
+        assert not any(label.get_parse_math() for label in labels)
+    assert ax.get_title() == "$_" and not ax.title.get_parse_math()
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (([1.0, 2.0],), r"matrix must have shape \(R, C\) .* got \(2,\)"),
+        ((torch.eye(2), ["a"]), "rows must be a list of 2 names"),
+        ((torch.eye(2), (), "abc"), "columns must be a list of 2 names"),
+        (("ab",), "matrix must hold numbers, got a str"),
+    ],
+)
+def test_what_is_no_matrix_or_no_name_for_each_row_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        heatmap(*given)
+
+
 def test_what_is_built_new_and_ahead_is_told_apart():
     for part in (*PARTS, None):
         reached = len(PARTS) if part is None else PARTS.index(part)

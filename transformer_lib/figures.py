@@ -79,6 +79,38 @@ def write_values(ax, image, matrix):
                 color="black" if bright else "white",
             )
 
+# %% ../chapters/36_figures.ipynb #c32-029c
+def drawable(name) -> str:
+    """The name as a text, with a question mark for half a character."""
+    return str(name).encode("utf-8", "replace").decode()
+
+
+def as_names(argument: str, names, count: int) -> list[str]:
+    """The names of rows or columns, one each, or none; long ones are cut."""
+    found = [*map(drawable, names)] if hasattr(names, "__len__") else []
+    if len(found) not in (0, count) or not hasattr(names, "__len__"):
+        raise ValueError(
+            f"{argument} must be a list of {count} names, one for each of "
+            f"the {argument} of the matrix, or empty, got {names!r:.60}"
+        )
+    return [name if len(name) <= 60 else name[:59] + "…" for name in found]
+
+
+def as_matrix(matrix) -> torch.Tensor:
+    """The matrix in float32; ValueError unless it is one, (R, C)."""
+    try:
+        found = torch.as_tensor(matrix).detach().float().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"matrix must hold numbers, got a {type(matrix).__name__}"
+        ) from None
+    if found.ndim != 2 or not found.numel():
+        raise ValueError(
+            "matrix must have shape (R, C) with R and C at least 1, got "
+            f"{tuple(found.shape)}"
+        )
+    return found
+
 # %% ../chapters/36_figures.ipynb #c32-030
 def heatmap(
     matrix,
@@ -94,12 +126,14 @@ def heatmap(
 ):
     """Draw a matrix (R, C) as squares, with names on its rows and columns.
 
+    rows, columns: a name each, or none; drawn as they are, never as maths.
     values: write the numbers into the squares (for small matrices).
     vmin, vmax: the numbers of the darkest and the brightest colour.
     Returns the axes.
     """
-    matrix = torch.as_tensor(matrix).detach().float().cpu()
+    matrix = as_matrix(matrix)
     R, C = matrix.shape
+    rows, columns = as_names("rows", rows, R), as_names("columns", columns, C)
     if ax is None:
         size = (min(6.4, 1.6 + 0.5 * C), min(6.0, 1.1 + 0.4 * R))
         _, ax = plt.subplots(figsize=size)
@@ -110,10 +144,11 @@ def heatmap(
         columns,
         rotation=45 * slanted,
         ha="right" if slanted else "center",
+        parse_math=False,
     )
-    ax.set_yticks(range(len(rows)), rows)
+    ax.set_yticks(range(len(rows)), rows, parse_math=False)
     ax.spines[:].set_visible(False)
-    ax.set_title(title)
+    ax.set_title(drawable(title), parse_math=False)
     if values:
         write_values(ax, image, matrix)
     return ax

@@ -118,6 +118,14 @@ def test_perplexities_are_per_token_word_and_byte():
     assert unknown["unknown"] > 0
 
 
+def test_no_perplexity_per_word_where_words_have_no_spaces():
+    texts = ["我们今天去公园散步", "然后回家吃饭"]
+    tokenizer = train_tokenizer(texts, "char", 64)
+    sizes = dict(embedding_dim=8, num_heads=2, num_layers=1)
+    found = per_text(Decoder(tokenizer.get_vocab_size(), 8, **sizes), tokenizer, texts)
+    assert found["perplexity_per_word"] is None and found["bits_per_byte"] > 0
+
+
 def test_confusion_has_a_row_for_each_true_class_and_old_rows_are_told_from_new(monkeypatch):
     tokenizer = train_tokenizer(["a b c d e"], "word", 10)
     passages, _ = some_rows(tokenizer)

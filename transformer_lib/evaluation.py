@@ -24,8 +24,10 @@ from .batches import Sentences, encode_all
 from .classifier import EncoderClassifier
 from .decoder import Decoder
 from .ngrams import KneserNey
-from .text import Passage, normalize_text
-from .tokens import UNK
+from .splits import check_passages
+from .text import Passage, count_words
+from .text import normalize_text
+from .tokens import UNK, check_tokenizer
 
 # %% ../chapters/18_evaluation.ipynb #c18-013a
 @contextmanager
@@ -48,6 +50,12 @@ def class_log_probs(
     model: nn.Module, sentences: Sentences
 ) -> Float[Tensor, "n K"]:
     """ln P of every class for every sentence, in order, on the CPU."""
+    if not isinstance(model, nn.Module):
+        kind = type(model).__name__
+        raise ValueError(f"model must be a classifier, got a {kind}")
+    if not hasattr(sentences, "once"):
+        kind = type(sentences).__name__
+        raise ValueError(f"sentences must be Sentences, got a {kind}")
     device, found = next(model.parameters()).device, []
     with evaluating(model):
         for tokens, mask, _ in sentences.once():
@@ -69,21 +77,46 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
     return right.double().mean().item()
 
 # %% ../chapters/18_evaluation.ipynb #c18-015a
+def _numbers(name: str, values: Any) -> Tensor:
+    """The values in float64 on the CPU; a ValueError if they are none."""
+    try:
+        return torch.as_tensor(values).double().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"{name} must be numbers, got {values!r:.60}"
+        ) from None
+
+
+def _names_of(sources: Any, count: int) -> bool:
+    """Whether there are so many sources, and each can be told apart."""
+    try:
+        return len(sources) == count and set(sources) is not None
+    except TypeError:
+        return False
+
+
 def _redrawn_means(
     values: Any, sources: Sequence[Hashable] | None, draws: int, seed: int
 ) -> tuple[float, Float[Tensor, "draws"]]:
     """The mean of values, and its means when whole sources are redrawn."""
-    row = torch.as_tensor(values).double().flatten().cpu()
-    n, draws = len(row), operator.index(draws)
+    row = _numbers("values", values).flatten()
+    try:
+        draws, seed = operator.index(draws), operator.index(seed)
+    except TypeError:
+        raise ValueError(
+            f"draws and seed must be whole numbers, got {draws!r} and {seed!r}"
+        ) from None
+    n = len(row)
     if not n or draws < 2 or not row.isfinite().all():
         raise ValueError(
             "values must be at least one finite number and draws at least "
             f"2, got {n} values and {draws} draws"
         )
-    if sources is not None and len(sources) != n:
+    if sources is not None and not _names_of(sources, n):
+        found = len(sources) if hasattr(sources, "__len__") else sources
         raise ValueError(
             f"sources must name one source for each of the {n} values, "
-            f"got {len(sources)}"
+            f"got {found!r:.60}"
         )
     number = {name: i for i, name in enumerate(dict.fromkeys(sources or ()))}
     group = torch.tensor([number[s] for s in sources] if sources else range(n))
@@ -138,7 +171,7 @@ def compare(
     seed: int = 0,
 ) -> Comparison:
     """Compare two models by their values on the same sentences, in pairs."""
-    one, other = (torch.as_tensor(v).double().cpu() for v in (first, second))
+    one, other = _numbers("first", first), _numbers("second", second)
     if one.shape != other.shape:
         raise ValueError(
             "first and second must be as long as each other, got "
@@ -195,6 +228,13 @@ def bag_of_words(
 
     Logistic regression over TF-IDF with scikit-learn, else naive Bayes.
     """
+    check_tokenizer(tokenizer)
+    for name, part in {"train": train, "test": test}.items():
+        if not check_passages(part):
+            raise ValueError(f"{name} must hold at least one passage")
+    labels = [str(p.label) for p in train]
+    if len(set(labels)) < 2:
+        raise ValueError(f"train must hold two labels, got {set(labels)}")
     learn, judge = (
         [
             list(map(str, row.ids))
@@ -204,7 +244,6 @@ def bag_of_words(
         ]
         for part in (train, test)
     )
-    labels = [str(p.label) for p in train]
     try:
         return _logistic_regression(learn, labels, judge), "TF-IDF"
     except ImportError:
@@ -227,7 +266,15 @@ def _whole(name: str, value: Any, low: int, high: float = math.inf) -> int:
 
 def _row(tokens: Any, model: nn.Module) -> Tensor:
     """The tokens as a tensor, if they are a row of two that can be scored."""
-    row = torch.as_tensor(tokens)
+    if "block_size" not in getattr(model, "sizes", ()):
+        kind = type(model).__name__
+        raise ValueError(f"model must be a decoder, got a {kind}")
+    try:
+        row = torch.as_tensor(tokens)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"tokens must be a row of ids, got {tokens!r:.60}"
+        ) from None
     if row.ndim != 1 or len(row) < 2:
         raise ValueError(
             "tokens must be a row of at least 2 ids, got shape "
@@ -270,7 +317,7 @@ def token_losses(
             logits = model(tokens[index], return_attention=False)[0]
             nats = F.cross_entropy(
                 logits.flatten(0, 1).float(),
-                tokens[index + 1].flatten(),
+                tokens[index + 1].flatten().long(),
                 reduction="none",
             ).view_as(index)
             new = index >= before[:, None]
@@ -336,14 +383,18 @@ def per_text(
     tokens = encode_all(texts, tokenizer)
     nats = finite(cross_entropy(model, tokens))
     N = len(tokens) - 1
-    words = sum(len(text.split()) for text in texts)
+    words = count_words(texts)  # None: there are no spaces between them
     size = sum(len(text.encode()) for text in texts)
+    if not size:
+        raise ValueError("texts must hold at least one character")
     return {
         "tokens": N,
         "unknown": (tokens[1:] == UNK).double().mean().item(),
         "nats_per_token": nats,
         "perplexity_per_token": math.exp(min(nats, 700)),  # no overflow
-        "perplexity_per_word": math.exp(min(nats * N / max(words, 1), 700)),
+        "perplexity_per_word": None
+        if words is None
+        else math.exp(min(nats * N / max(words, 1), 700)),
         "bits_per_byte": nats * N / math.log(2) / size,
     }
 
@@ -372,6 +423,11 @@ def per_class(
     seen: the normalized texts of training. confusion: a row for each true
     class, a column for each predicted one.
     """
+    if isinstance(labels, str) or not hasattr(labels, "__iter__"):
+        raise ValueError(f"labels must be a list, got {labels!r}")
+    if not hasattr(model, "encoder"):
+        kind = type(model).__name__
+        raise ValueError(f"model must be an EncoderClassifier, got a {kind}")
     names = [str(label) for label in labels]
     size, K = model.encoder.sizes["block_size"], len(names)
     rows = Sentences(passages, tokenizer, names, size, 64)

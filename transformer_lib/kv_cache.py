@@ -46,6 +46,11 @@ class LayerCache:
         if self.memory is None:
             B, H, _, D = k.shape
             self.memory = k.new_empty(2, B, H, self.capacity, D)
+        if k.shape[:2] != self.memory.shape[1:3]:
+            raise ValueError(
+                "cache must be of this decoder and of as many rows, "
+                f"{len(k)}, got one of {self.memory.shape[1]}"
+            )
         start, self.length = self.length, self.length + k.shape[2]
         self.memory[0, :, :, start : self.length] = k
         self.memory[1, :, :, start : self.length] = v
@@ -81,7 +86,13 @@ def left_pad(
 ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"] | None]:
     """Rows of ids as one tensor (B, T) that ends where they end, and the mask
     that is True at real tokens; None if all rows are equally long."""
-    if not len(prompts) or not all(len(row) for row in prompts):
+    try:
+        some = len(prompts) and all(len(row) for row in prompts)
+    except TypeError:
+        raise ValueError(
+            f"prompts must be rows of ids, got {prompts!r:.60}"
+        ) from None
+    if not some:
         raise ValueError(
             "prompts must hold at least one row, each of at least one id"
         )

@@ -17,8 +17,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+from .batches import check_seed
+from .checks import check_tensor, readable
 from .decoder import Decoder
 from .kv_cache import Continuation
+from .text import check_texts
+from .tokens import check_tokenizer
 from .tokens import END, MASK, PAD, UNK
 
 # %% ../chapters/20_sampling.ipynb #c20-022
@@ -26,7 +30,7 @@ def holds(test: Callable[[Any], bool], value: Any) -> bool:
     """Whether a value passes a test; False where it cannot be asked."""
     try:
         return test(value)
-    except TypeError:
+    except (TypeError, ValueError, RuntimeError):
         return False
 
 
@@ -53,6 +57,43 @@ def check_sampling(
             f"max_new_tokens must be at least 0, got {max_new_tokens!r}"
         )
 
+
+def check_logits(logits: Any) -> None:
+    """Raise a ValueError unless logits are scores (B, V) to draw from."""
+    check_tensor("logits", logits)
+    if logits.ndim != 2 or 0 in logits.shape:
+        raise ValueError(
+            "logits must have shape (B, V), both at least 1, got "
+            f"{tuple(logits.shape)}"
+        )
+    if readable(logits) and not logits.amax(-1).isfinite().all():
+        raise ValueError(
+            "logits must hold no NaN and a finite largest number in each row"
+        )
+
+
+def ids_of(name: str, ids: Any) -> list[int]:
+    """The ids as plain ints; a ValueError names what is no list of them."""
+    try:
+        return [index(i) for i in ids]
+    except TypeError:
+        raise ValueError(
+            f"{name} must be a list of ids, got {ids!r:.60}"
+        ) from None
+
+
+def check_banned(banned: list[int], decoder: Any) -> None:
+    """Raise a ValueError unless banned leaves the decoder an id to draw."""
+    if "vocab_size" not in getattr(decoder, "sizes", ()):
+        kind = type(decoder).__name__
+        raise ValueError(f"decoder must be a Decoder, got a {kind}")
+    V = decoder.sizes["vocab_size"]
+    if not all(0 <= i < V for i in banned) or len(set(banned)) == V:
+        raise ValueError(
+            f"banned must be ids from 0 to vocab_size - 1 = {V - 1}, and not "
+            f"all of them, got {banned!r:.60}"
+        )
+
 # %% ../chapters/20_sampling.ipynb #c20-024
 def probabilities(
     logits: Float[Tensor, "B V"],
@@ -66,6 +107,7 @@ def probabilities(
     keeps the k most probable (Fan et al. 2018). top_p keeps the fewest that
     together reach p (Holtzman et al. 2020), after temperature and top_k.
     """
+    check_logits(logits)
     check_sampling(temperature, top_k, top_p)
     logits, V = logits.float(), logits.shape[-1]
     if temperature == 0:
@@ -94,6 +136,8 @@ def sample_next_token(
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "B 1"]:
     """Draw the next token of every row, (B, 1), from probabilities(...)."""
+    check_logits(logits)
+    check_sampling(temperature, top_k, top_p)
     if temperature == 0:
         return logits.argmax(-1, keepdim=True)
     weights = probabilities(logits, temperature, top_k, top_p)
@@ -124,18 +168,23 @@ def stream(
     """
     choice = temperature, top_k, top_p
     check_sampling(*choice, max_new_tokens)
+    stop, banned = ids_of("stop", stop), ids_of("banned", banned)
+    check_banned(banned, decoder)
     was_training = decoder.training
     text = Continuation(decoder, prompts, cached)
     device = text.context.device
     generator = torch.Generator(device)
-    generator.seed() if seed is None else generator.manual_seed(seed)
-    stops = torch.tensor(list(stop), dtype=torch.long, device=device)
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(check_seed(seed))
+    stops = torch.tensor(stop, dtype=torch.long, device=device)
     stopped = torch.zeros_like(text.context[:, :1], dtype=torch.bool)
     decoder.eval()
     try:
         for _ in range(max_new_tokens):
             logits = text.logits()
-            logits[:, list(banned)] = float("-inf")
+            logits[:, banned] = float("-inf")
             chosen = sample_next_token(logits, *choice, generator)
             chosen = torch.where(stopped, text.context[:, -1:], chosen)
             stopped |= torch.isin(chosen, stops)
@@ -162,6 +211,8 @@ def generate(
     An empty prompt begins a new passage. choice: temperature, top_k, top_p,
     seed, cached, as in stream. `"".join(generate(...))` is the whole.
     """
+    check_texts([prompt], "prompt")
+    check_tokenizer(tokenizer)
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]
     choice |= dict(max_new_tokens=max_new_tokens, stop=stop, banned=banned)
     tail = ids[-1:]  # tokens to decode; `text` of them was handed out

@@ -19,6 +19,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .checks import check_tensor, check_whole_numbers
+
 # %% ../chapters/22_seeing_attention.ipynb #c22-v01
 def base64_of(data: bytes) -> str:
     """The word "base64", a comma, and the bytes in that code."""
@@ -37,7 +39,9 @@ def picture(maps: Tensor) -> str:
     """Maps (L, H, T, T) as a PNG, a layer a row; large ones made smaller."""
     L, H, T, _ = maps.shape
     side = min(T, max(8, 360 // H))
-    small = F.adaptive_max_pool2d(maps, side) / maps.quantile(0.99)
+    some = maps.flatten()[:: maps.numel() // 10**7 + 1]  # torch takes no more
+    full = some.quantile(0.99).clamp(min=1e-6)
+    small = F.adaptive_max_pool2d(maps, side) / full
     framed = F.pad(small.clamp(0, 1), (1, 1, 1, 1), value=0.12)
     rows = framed.transpose(1, 2).reshape(L * (side + 2), H * (side + 2))
     lines = F.pad((255 * rows).to(torch.uint8), (1, 0))  # 0: no filter
@@ -656,6 +660,7 @@ def entropy(
 
     0 if one token has all the weight, ln n if n tokens share it evenly.
     """
+    check_tensor("maps", maps)
     return torch.special.entr(maps).sum(-1)
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-040
@@ -667,6 +672,8 @@ def weight_on(
 
     where: (..., T, T), or (..., 1, T) for the same keys in every row.
     """
+    check_tensor("maps", maps)
+    check_tensor("where", where)
     return (maps * where).sum(-1)
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-052
@@ -681,6 +688,11 @@ def ablation(
     score: takes tokens (B, T) and returns (B,), such as the log-probability
     of an answer. Above 0: the token spoke for it. Below 0: against it.
     """
+    check_whole_numbers("tokens", tokens)
+    if tokens.ndim != 2 or len(tokens) != 1:
+        raise ValueError(
+            f"tokens must have shape (1, T), got {tuple(tokens.shape)}"
+        )
     copies = tokens.repeat(tokens.shape[1], 1)  # (T, T)
     copies.fill_diagonal_(replacement)
     return score(tokens) - score(copies)
@@ -696,6 +708,9 @@ def gradient_times_input(
     score: as in ablation. table: the model's table of words. Returns (T,):
     how far score would fall, to first order, without the word's vector.
     """
+    if not isinstance(table, nn.Embedding):
+        kind = type(table).__name__
+        raise ValueError(f"table must be an nn.Embedding, got a {kind}")
     kept = []
 
     def keep(_module, _inputs, output):
@@ -708,6 +723,8 @@ def gradient_times_input(
             value = score(tokens).sum()
         finally:
             handle.remove()
+        if not kept:
+            raise ValueError("score must look tokens up in table, it did not")
         (slope,) = torch.autograd.grad(value, kept[0])  # (1, T, C)
     return (slope * kept[0]).detach().sum(-1)[0]
 
@@ -716,6 +733,14 @@ def rank_correlation(
     a: Float[Tensor, "n"], b: Float[Tensor, "n"]
 ) -> Float[Tensor, ""]:
     """Spearman's rank correlation, from -1 to 1; equal values share ranks."""
+
+    check_tensor("a", a)
+    check_tensor("b", b)
+    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(
+            "a and b must be two rows of equal length, at least 2, got "
+            f"{tuple(a.shape)} and {tuple(b.shape)}"
+        )
 
     def ranks(x):
         below = (x[:, None] > x).sum(1)

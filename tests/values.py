@@ -9,10 +9,12 @@ holds the words, or, where words is None, must work.
 
 import json
 import math
+import os
 import sys
 import tempfile
 import time
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,11 +29,14 @@ from transformer_lib import (
     load_model,
     load_tokenizer,
     save_model,
+    train,
     train_tokenizer,
     view_attention,
 )
-from transformer_lib.batches import Sentences, Windows, encode_all
+from transformer_lib.batches import Sentences, Windows, encode_all, pad
 from transformer_lib.checkpoints import Checkpoints
+from transformer_lib.defaults import check_settings
+from transformer_lib.devices import make_accelerator
 from transformer_lib.evaluation import (
     accuracy,
     bag_of_words,
@@ -42,13 +47,23 @@ from transformer_lib.evaluation import (
     predict,
     standard_error,
 )
-from transformer_lib.files import read_text
+from transformer_lib.figures import heatmap
+from transformer_lib.files import fetch, read_text
+from transformer_lib.kv_cache import KVCache
 from transformer_lib.ngrams import KneserNey
-from transformer_lib.sampling import generate, probabilities
+from transformer_lib.optimizers import make_optimizers
+from transformer_lib.sampling import generate, probabilities, stream
 from transformer_lib.saving import read_checkpoint
+from transformer_lib.seeing_attention import (
+    ablation,
+    entropy,
+    gradient_times_input,
+    rank_correlation,
+)
 from transformer_lib.splits import hold_out, overlap, split_by_source
 from transformer_lib.tables import read_table
 from transformer_lib.text import Passage
+from transformer_lib.training import language_loss
 
 ALLOWED = (ValueError, OSError, FloatingPointError)
 FOLDER = Path(tempfile.mkdtemp())
@@ -105,6 +120,138 @@ def of_views() -> Iterator[Line]:
     yield "view_attention: causal", called(names, even, causal=True), "causal must be None or False"
 
 
+def of_other_kinds() -> Iterator[Line]:
+    """Numbers of NumPy and PyTorch work as Python's do; what is of another kind is named."""
+    for kind in (np.int64, np.int32, torch.tensor):
+        write = dict(max_new_tokens=kind(2), top_k=kind(3), seed=kind(5))
+        yield (
+            f"generate: {kind.__name__}",
+            lambda w=write: list(generate(DECODER, TOKENIZER, "the", **w)),
+            None,
+        )
+        yield f"Windows: step {kind.__name__}", lambda k=kind: Windows(IDS, 4, 2)(k(3)), None
+        yield f"Sentences: step {kind.__name__}", lambda k=kind: rows()(k(3)), None
+        yield (
+            f"standard_error: {kind.__name__}",
+            lambda k=kind: standard_error([1.0, 2.0], draws=k(3), seed=k(1)),
+            None,
+        )
+        yield f"overlap: {kind.__name__}", lambda k=kind: overlap(["a b"], ["a"], k(1)), None
+    yield "cross_entropy: int32", lambda: cross_entropy(DECODER, IDS.int()), None
+    yield "overlap: more words than any text has", lambda: overlap(["a"], ["a"], 10**12), None
+    yield (
+        "heatmap: signs of maths",
+        lambda: drawn([[1, 2]], ["$$"], ["$x$", "\n"], title="$_"),
+        None,
+    )
+    yield (
+        "heatmap: any text",
+        lambda: drawn(np.ones((2, 3)), ["", "\u05e9\u05dc"], ["\0", LONE, "a" * 9999]),
+        None,
+    )
+    yield (
+        "heatmap: numbers as names",
+        lambda: drawn(torch.ones(2, 2) > 0, range(2), np.arange(2)),
+        None,
+    )
+    yield (
+        "view_attention: large",
+        lambda: view_attention(["$"] * 1100, [torch.ones(16, 1100, 1100) / 1100])._repr_html_(),
+        None,
+    )
+    yield "split: a name of other bytes", lambda: split_by_source([Passage("a", LONE)]), None
+    named = {"a file that is not UTF-8": os.fsencode(FOLDER) + b"/caf\xc3.txt"}
+    Path(os.fsdecode(named["a file that is not UTF-8"])).write_text("a text")
+    yield (
+        "read_text: a name of other bytes",
+        lambda: read_text(os.fsdecode(*named.values()))[0].source.encode(),
+        None,
+    )
+    for name, words, call in (
+        ("heatmap: a row", "matrix must have shape (R, C)", lambda: drawn([1, 2])),
+        ("heatmap: empty", "matrix must have shape (R, C)", lambda: drawn(np.ones((0, 3)))),
+        ("heatmap: a text", "matrix must hold numbers", lambda: drawn("ab")),
+        ("heatmap: too few rows", "rows must be a list of 2 names", lambda: drawn(np.ones((2, 2)), ["a"])),
+        ("heatmap: too many columns", "columns must be a list of 2 names", lambda: drawn(np.ones((2, 2)), (), "abc")),
+        ("heatmap: a number", "rows must be a list of 2 names", lambda: drawn(np.ones((2, 2)), 2)),
+        ("generate: no tokenizer", "tokenizer must be a tokenizers.Tokenizer", lambda: list(generate(DECODER, None, "a"))),
+        ("generate: another model", "decoder must be a Decoder", lambda: list(generate(READER, TOKENIZER, "a"))),
+        ("generate: a list", "prompt must be a list of texts", lambda: list(generate(DECODER, TOKENIZER, ["a"]))),
+        ("generate: half a character", "prompt must be valid Unicode", lambda: list(generate(DECODER, TOKENIZER, LONE))),
+        ("generate: temperatures", "temperature must be", lambda: list(generate(DECODER, TOKENIZER, "a", temperature=np.ones(2)))),
+        ("generate: seed", "seed must be a whole number", lambda: list(generate(DECODER, TOKENIZER, "a", seed=1.5))),
+        ("generate: stop", "stop must be a list of ids", lambda: list(generate(DECODER, TOKENIZER, "a", stop=3))),
+        ("generate: banned", "banned must be ids from 0", lambda: list(generate(DECODER, TOKENIZER, "a", banned=[V]))),
+        ("generate: all banned", "banned must be ids from 0", lambda: list(generate(DECODER, TOKENIZER, "a", banned=range(V)))),
+        ("stream: a row", "prompts must be rows of ids", lambda: list(stream(DECODER, [1, 2]))),
+        ("probabilities: a list", "logits must be a tensor", lambda: probabilities([[1.0]])),
+        ("probabilities: one row", "logits must have shape (B, V)", lambda: probabilities(torch.zeros(3))),
+        ("probabilities: nan", "logits must hold no NaN", lambda: probabilities(torch.full((1, 3), math.nan))),
+        ("encode_all: no tokenizer", "tokenizer must be", lambda: encode_all(["a"], None)),
+        ("bag_of_words: one label", "train must hold two labels", lambda: bag_of_words(ROWS[:1], ROWS, TOKENIZER)),
+        ("bag_of_words: texts", "passages must be a list of Passages", lambda: bag_of_words(TEXTS, ROWS, TOKENIZER)),
+        ("train_tokenizer: huge", "vocab_size must be below", lambda: train_tokenizer(TEXTS, "word", 2**70)),
+        ("load_tokenizer: None", "path must be a path", lambda: load_tokenizer(None)),
+        ("load_tokenizer: a long name", "path: 'aaaa", lambda: load_tokenizer("a" * 5000)),
+        ("load_model: None", "folder must be a path", lambda: load_model(None)),
+        ("save_model: a NUL", "folder: 'a", lambda: save_model("a\0", DECODER, TOKENIZER)),
+        ("save_model: half a character", "labels must be valid Unicode", lambda: save("m", READER, ["a", LONE])),
+        ("save_model: labels, a number", "labels must name", lambda: save("m", READER, 2)),
+        ("Checkpoints: every, a text", "every and keep must be", lambda: Checkpoints(FOLDER / "c", every="2")),
+        ("Checkpoints: settings, a list", "settings must be a dict", lambda: Checkpoints(FOLDER / "c", settings=[1])),
+        ("Checkpoints: None", "folder must be a path", lambda: Checkpoints(None)),
+        ("Windows: a step before the first", "step must be at least 0", lambda: Windows(IDS, 4, 2)(-1)),
+        ("Windows: half a step", "step must be a whole number", lambda: Windows(IDS, 4, 2)(1.5)),
+        ("Sentences: labels, a string", "labels must be a list", lambda: Sentences(ROWS, TOKENIZER, "ab", 8, 2)),
+        ("Sentences: half a character", "texts of passages must be valid", lambda: Sentences([Passage(LONE, "s", "a")], TOKENIZER, ["a", "b"], 8, 2)),
+        ("Sentences: no tokenizer", "tokenizer must be", lambda: Sentences(ROWS, None, ["a", "b"], 8, 2)),
+        ("pad: numbers", "rows must be rows of ids", lambda: pad([1, 2])),
+        ("pad: tables", "rows must be rows of ids", lambda: pad([[[1]], [[2]]])),
+        ("split_by_source: None", "passages must be a list", lambda: split_by_source(None)),
+        ("overlap: half a word", "words must be a whole number", lambda: overlap(["a"], ["a"], 2.5)),
+        ("cross_entropy: another model", "model must be a decoder", lambda: cross_entropy(READER, IDS)),
+        ("cross_entropy: a text", "tokens must be a row of ids", lambda: cross_entropy(DECODER, "abc")),
+        ("per_text: nothing", "texts must hold at least one character", lambda: per_text(DECODER, TOKENIZER, ["", ""])),
+        ("per_class: a decoder", "model must be an EncoderClassifier", lambda: per_class(DECODER, TOKENIZER, ["a", "b"], ROWS, set())),
+        ("per_class: labels, a string", "labels must be a list", lambda: per_class(READER, TOKENIZER, "ab", ROWS, set())),
+        ("predict: a list", "sentences must be Sentences", lambda: predict(READER, TEXTS)),
+        ("standard_error: texts", "values must be numbers", lambda: standard_error(["a"])),
+        ("standard_error: seed", "draws and seed must be whole", lambda: standard_error([1.0], seed="a")),
+        ("compare: texts", "second must be numbers", lambda: compare([1.0], ["a"])),
+        ("Decoder: no cache", "cache must be a KVCache", lambda: DECODER(IDS[None, :2], cache=[], return_attention=False)),
+        ("train: no model", "model must be a Module", lambda: train(None, Windows(IDS, 4, 2), language_loss, steps=1)),
+        ("train: evaluate", "evaluate must be a function", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, evaluate=3)),
+        ("train: checkpoints", "checkpoints must be a Checkpoints", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, checkpoints="x")),
+        ("train: loss", "loss_fn must return one number", lambda: train(Decoder(V, 8, **SIZES), Windows(IDS, 4, 2), lambda m, b: 1.0, steps=1)),
+        ("make_accelerator: device", "device must be one of", lambda: make_accelerator(["cpu"])),
+        ("make_accelerator: accumulate", "accumulate must be a whole number", lambda: make_accelerator("cpu", None, 1.5)),
+        ("make_optimizers: rate", "learning_rate must be", lambda: make_optimizers(DECODER, "a")),
+        ("check_settings: steps", "steps must be a whole number", lambda: check_settings({"steps": "a"})),
+        ("check_settings: dropout", "dropout must be from 0", lambda: check_settings({"dropout": "a"})),
+        ("fetch: name", "name must be one of", lambda: fetch(["a"])),
+        ("entropy: a list", "maps must be a tensor", lambda: entropy([[0.5, 0.5]])),
+        ("ablation: two inputs", "tokens must have shape (1, T)", lambda: ablation(len, IDS[:4].view(2, 2), 0)),
+        ("gradient_times_input: no table", "table must be an nn.Embedding", lambda: gradient_times_input(len, None, IDS[None])),
+        ("rank_correlation: lengths", "a and b must be two rows of equal", lambda: rank_correlation(torch.ones(2), torch.ones(3))),
+    ):  # fmt: skip
+        yield name, call, words
+    cache = KVCache(DECODER)
+    DECODER(IDS[None, :2], cache=cache, return_attention=False)
+    more = IDS[:4].view(2, 2)
+    yield (
+        "Decoder: a cache of one row",
+        lambda: DECODER(more, cache=cache, return_attention=False),
+        "cache must be of",
+    )
+
+
+def drawn(*given, **options) -> None:
+    """Draw a heatmap, as a picture needs it."""
+    with warnings.catch_warnings():  # of signs that the font lacks
+        warnings.simplefilter("ignore")
+        heatmap(*given, values=True, **options).figure.canvas.draw()
+
+
 def table() -> Iterator[Line]:
     """Every line. The words are what a reader of the message needs: the argument, and more."""
     for name, kind in (("a string", "one sentence"), ("bytes", b"x"), ("numbers", [1, 2])):
@@ -112,6 +259,7 @@ def table() -> Iterator[Line]:
         yield f"encode_all: {name}", lambda k=kind: encode_all(k, TOKENIZER), "texts must be a list"
         yield f"overlap: {name}", lambda k=kind: overlap(k, ["a"]), "train must be a list"
     yield from of_views()
+    yield from of_other_kinds()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"
     yield "train_tokenizer: half a character", lambda: train_tokenizer([LONE]), "half a character"
     yield "train_tokenizer: kind", lambda: train_tokenizer(TEXTS, "syllable"), "kind must be"

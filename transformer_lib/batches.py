@@ -80,7 +80,7 @@ class Windows:
     def __call__(
         self, step: int
     ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
-        epoch, part = divmod(step, self.per_epoch)
+        epoch, part = divmod(check_step(step), self.per_epoch)
         T, B, device = self.block_size, self.batch_size, self.tokens.device
         if epoch != self.epoch:
             free = len(self.tokens) - self.count * T
@@ -110,14 +110,22 @@ def check_row(tokens: Any, least: int) -> Tensor:
     return tokens
 
 
-def check_seed(seed: Any) -> int:
+def check_seed(seed: Any, name: str = "seed") -> int:
     """The seed as a plain int; ValueError if it is no whole number."""
     try:
         return operator.index(seed)
     except TypeError:
         raise ValueError(
-            f"seed must be a whole number, got {seed!r}"
+            f"{name} must be a whole number, got {seed!r}"
         ) from None
+
+
+def check_step(step: Any) -> int:
+    """The step as a plain int; ValueError if it is none."""
+    number = check_seed(step, "step")
+    if number < 0:
+        raise ValueError(f"step must be at least 0, got {number}")
+    return number
 
 # %% ../chapters/04_batches.ipynb #c04-052
 def pad(
@@ -125,11 +133,19 @@ def pad(
 ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
     """Rows of different lengths as one tensor (B, T), and its mask (B, T),
     which is True at real tokens."""
-    if not len(rows) or not all(len(row) for row in rows):
+    try:
+        some = len(rows) and all(len(row) for row in rows)
+    except TypeError:
+        raise ValueError(
+            f"rows must be rows of ids, got {rows!r:.60}"
+        ) from None
+    if not some:
         raise ValueError(
             "rows must hold at least one row, and each row at least one token"
         )
     flat = np.concatenate([np.asarray(row) for row in rows])
+    if flat.ndim != 1:
+        raise ValueError(f"rows must be rows of ids, got {rows!r:.60}")
     if flat.dtype.kind not in "iu":
         raise ValueError(f"rows must hold whole numbers, got {flat.dtype}")
     lengths = torch.tensor([len(row) for row in rows])
@@ -153,6 +169,10 @@ def encode_labels(
     passages: Sequence[Passage], labels: Sequence[str]
 ) -> Int[Tensor, "n"]:
     """Each passage's label as its place in `labels`."""
+    for name, value in {"passages": passages, "labels": labels}.items():
+        if isinstance(value, str) or not hasattr(value, "__len__"):
+            kind = type(value).__name__
+            raise ValueError(f"{name} must be a list, got a {kind}")
     if not len(passages):
         raise ValueError("passages must hold at least one labelled text")
     for passage in passages:
@@ -182,7 +202,8 @@ class _Padded:
         block_size: int,
     ):
         self.labels = encode_labels(passages, labels)
-        rows = encode_rows([passage.text for passage in passages], tokenizer)
+        texts = check_texts([p.text for p in passages], "texts of passages")
+        rows = encode_rows(texts, tokenizer)
         self.tokens, self.mask = pad([row[:block_size] for row in rows])
         self.lengths = self.mask.sum(1)  # stays on the CPU
 
@@ -233,7 +254,7 @@ class Sentences(_Padded):
         return self
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        epoch, part = divmod(step, self.per_epoch)
+        epoch, part = divmod(check_step(step), self.per_epoch)
         if epoch != self.epoch:
             order = self.order(self.batch_size, self.seed, epoch)
             self.longest = self.lengths[order].amax(1).tolist()

@@ -8,6 +8,7 @@ __all__ = ['state_of', 'set_state', 'Stoppable', 'is_main_process', 'Enough', 'C
 # %% ../chapters/27_checkpoints.ipynb #c26-002
 import json
 import math
+import operator
 import shutil
 import signal
 import threading
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from .saving import not_finite, on_cpu, read_checkpoint
 from .saving import unwrap, write_atomic, write_checkpoint
+from .text import as_path
 from .training import History
 
 # %% ../chapters/27_checkpoints.ipynb #c26-038
@@ -285,11 +287,20 @@ class Checkpoints(Stoppable):
     ) -> None:
         super().__init__()
         self.stop, self._history = stop, History()
-        if every < 1 or keep < 1:
+        try:
+            self.every, self.keep = operator.index(every), operator.index(keep)
+            fine = self.every >= 1 and self.keep >= 1
+        except TypeError:
+            fine = False
+        if not fine:
             raise ValueError(
-                f"every and keep must be at least 1, got {every} and {keep}"
+                "every and keep must be at least 1, got "
+                f"{every!r} and {keep!r}"
             )
-        self.folder, self.every, self.keep = Path(folder), every, keep
+        if not isinstance(settings, (dict, type(None))):
+            kind = type(settings).__name__
+            raise ValueError(f"settings must be a dict or None, got a {kind}")
+        self.folder = as_path(folder, "folder")
         self.settings = dict(settings or {})
         _as_written(self.settings)
         if is_main_process():
@@ -361,7 +372,7 @@ class Best:
     def __init__(
         self, path: str | Path, evaluate: Callable[[nn.Module], float]
     ) -> None:
-        self.path, self.evaluate = Path(path), evaluate
+        self.path, self.evaluate = as_path(path), evaluate
         self.lowest = math.inf
         if self.path.is_file():
             self.lowest = float(read_checkpoint(self.path)[1]["lowest"])

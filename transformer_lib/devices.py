@@ -7,7 +7,6 @@ __all__ = ['choose_precision', 'keep_memory', 'make_accelerator', 'Objective', '
 
 # %% ../chapters/33_devices.ipynb #c29-002
 import ctypes
-import operator
 import platform
 from collections.abc import Callable
 
@@ -17,6 +16,8 @@ from accelerate.utils import parse_flag_from_env
 from jaxtyping import Float
 import torch
 from torch import Tensor, nn
+
+from .checks import check_sizes
 
 # %% ../chapters/33_devices.ipynb #c29-056
 def choose_precision(device: str) -> str:
@@ -67,7 +68,7 @@ def make_accelerator(
     if device is None:
         only_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")
         device = "cuda" if here["cuda"] and not only_cpu else "cpu"
-    if not here.get(device):
+    if device not in [name for name in here if here[name]]:
         there = [name for name in here if here[name]]
         raise ValueError(
             f"device must be one of {there} on this machine, got {device!r}"
@@ -76,9 +77,7 @@ def make_accelerator(
         raise ValueError(
             f"precision must be 'bf16', 'no' or None, got {precision!r}"
         )
-    accumulate = operator.index(accumulate)
-    if accumulate < 1:
-        raise ValueError(f"accumulate must be at least 1, got {accumulate}")
+    accumulate = check_sizes(accumulate=accumulate)["accumulate"]
     AcceleratorState._reset_state(not torch.distributed.is_initialized())
     return Accelerator(
         cpu=device == "cpu",
@@ -131,6 +130,11 @@ def update(
         rows = tuple(tensor.to(accelerator.device) for tensor in rows)
         with accelerator.accumulate(objective):
             loss = objective(rows)
+            if not isinstance(loss, Tensor) or loss.numel() != 1:
+                raise ValueError(
+                    "loss_fn must return one number as a tensor, got "
+                    f"{loss!r:.60}"
+                )
             accelerator.backward(loss)
             if accelerator.sync_gradients:  # the last part of the batch
                 norm = accelerator.clip_grad_norm_(

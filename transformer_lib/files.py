@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pooch
 
-from .text import Passage
+from .text import Passage, as_path
 
 # %% ../chapters/24_files.ipynb #c24-010
 MARKS = {
@@ -71,6 +71,11 @@ def decode(content: bytes, name: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 # %% ../chapters/24_files.ipynb #c24-016
+def printable(name: str) -> str:
+    """A file's name with a question mark for bytes that are no UTF-8."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def read_file(path: str | Path) -> tuple[str, str]:
     """The name and the text of a file or a pipe; "-" is standard input."""
     if str(path) == "-":
@@ -80,7 +85,7 @@ def read_file(path: str | Path) -> tuple[str, str]:
     piped = str(file).startswith(("/dev/stdin", "/dev/fd/"))
     if stat.S_ISBLK(kind) or stat.S_ISCHR(kind) and not piped:
         raise ValueError(f"{str(path)!r} is a device, not a text")
-    return file.name, decode(file.read_bytes(), str(path))
+    return printable(file.name), decode(file.read_bytes(), str(path))
 
 
 def find(path: str | Path) -> Path:
@@ -146,7 +151,7 @@ def read_text(path: str | Path) -> list[Passage]:
     for file in files:
         name, text = read_file(file)
         if root.is_dir():
-            name = file.relative_to(root.parent).as_posix()
+            name = printable(file.relative_to(root.parent).as_posix())
         blocks = paragraphs(text)
         passages += [Passage(block, name) for block in blocks]
     if not passages:
@@ -217,12 +222,13 @@ def fetch(
     Raises ValueError for an unknown name or a file that is not the expected
     one (nothing is kept of it), ConnectionError if it cannot be reached.
     """
-    if name not in DOWNLOADS:
+    if name not in list(DOWNLOADS):
         known = sorted(DOWNLOADS)
         raise ValueError(f"name must be one of {known}, got {name!r}")
     wanted = DOWNLOADS[name]
     received: list[int] = []
-    target = Path(folder or pooch.os_cache("transformer_lib"))
+    cache = pooch.os_cache("transformer_lib")
+    target = as_path(folder or cache, "folder")
     if target.is_file():
         raise NotADirectoryError(
             f"folder must be a folder, {str(target)!r} is a file"

@@ -19,6 +19,9 @@ Row = Tensor | np.ndarray | Sequence  # of token ids
 # %% ../chapters/17_ngrams.ipynb #c17-010
 def perplexity_of(log_probs: Tensor) -> float:
     """exp of minus the mean of ln probabilities (N,): 1 is perfect."""
+    log_probs = torch.as_tensor(log_probs)
+    if not log_probs.is_floating_point():
+        log_probs = log_probs.double()
     if log_probs.ndim != 1 or not len(log_probs):
         raise ValueError(
             f"log_probs must be a row of at least one number, "

@@ -182,8 +182,12 @@ def make_optimizers(
     of AdamW's (Liu et al. 2025). muon=False: AdamW for all. Biases, norms
     and tables do not decay.
     """
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
+    check_not_negative(learning_rate=learning_rate)
+    if learning_rate == 0:
+        raise ValueError("learning_rate must be above 0, got 0")
+    if not isinstance(model, nn.Module):
+        kind = type(model).__name__
+        raise ValueError(f"model must be a module, got a {kind}")
     check_not_negative(weight_decay=weight_decay)
     matrices, others, no_decay = _sorted(model, muon)
     groups = [

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .encoder import Encoder
+from .text import as_path, check_texts
 from .tokens import load_tokenizer
 
 # %% ../chapters/26_saving.ipynb #c25-018
@@ -258,15 +259,18 @@ def not_finite(model: nn.Module) -> str | None:
 
 def _names(labels: Any, classes: int) -> list[str]:
     """Labels as distinct texts, one a class, or a ValueError."""
-    given = None if isinstance(labels, (str, dict, type(None))) else [*labels]
-    plain = [getattr(x, "item", lambda x=x: x)() for x in given or ()]
+    try:
+        given = () if isinstance(labels, (str, dict)) else [*labels]
+    except TypeError:  # None, or one number
+        given = ()
+    plain = [getattr(x, "item", lambda x=x: x)() for x in given]
     names = [str(x) for x in plain if type(x) in (str, int)]
     if len(plain) != classes or len(set(names)) != classes:
         raise ValueError(
             f"labels must name the {classes} classes, each by a text or a "
             f"whole number of its own, got {labels!r}"
         )
-    return names
+    return check_texts(names, "labels")
 
 
 def _check_parts(model: nn.Module, tokenizer: Any, config: dict) -> None:
@@ -332,7 +336,7 @@ def save_model(
         "tokenizer.json": tokenizer.to_str().encode(),
         "config.json": json.dumps(config, indent=2).encode(),
     }
-    _write_together(Path(folder), files)
+    _write_together(as_path(folder, "folder"), files)
 
 # %% ../chapters/26_saving.ipynb #c25-030
 class Loaded(NamedTuple):
@@ -374,7 +378,7 @@ def load_model(folder: str | Path) -> Loaded:
     Returns (model in eval mode, tokenizer, labels). Raises FileNotFoundError
     for a missing file, ValueError for one that holds no such model.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not _find(folder, name).is_file():
             raise FileNotFoundError(

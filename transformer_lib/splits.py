@@ -39,7 +39,8 @@ def assign_parts(
 # %% ../chapters/02_splits.ipynb #c02-054
 def stable_hash(name: str, seed: int) -> bytes:
     """A number for a name that looks random and is the same everywhere."""
-    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    whole = f"{seed}/{name}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(whole).digest()
 
 # %% ../chapters/02_splits.ipynb #c02-058
 @dataclass(frozen=True)
@@ -102,8 +103,13 @@ def check_shares(validation: Any, test: Any) -> None:
 
 def check_passages(passages: Any) -> list[Passage]:
     """The passages as a list; ValueError for anything else in it."""
-    if isinstance(passages, (str, bytes)):
-        raise ValueError("passages must be a list of Passages, got one text")
+    if isinstance(passages, (str, bytes)) or not isinstance(
+        passages, Iterable
+    ):
+        raise ValueError(
+            "passages must be a list of Passages, got one "
+            f"{type(passages).__name__}"
+        )
     checked = list(passages)
     for passage in checked:
         if not isinstance(passage, Passage):
@@ -135,7 +141,7 @@ def ngram_numbers(texts: Iterable[str], words: int) -> Iterator[Any]:
         numbers = [hash(word) for one in said for word in one]
         hashes = np.array(numbers, np.int64).view(np.uint64)
         runs = np.zeros(max(len(hashes) - words + 1, 0), np.uint64)
-        for i in range(words):
+        for i in range(words if len(runs) else 0):
             runs = runs * np.uint64(0x9E3779B97F4A7C15)
             runs += hashes[i : i + len(runs)]
             runs ^= runs >> np.uint64(29)
@@ -158,7 +164,13 @@ def overlap(
     train, test = check_texts(train, "train"), check_texts(test, "test")
     if not test:
         raise ValueError("test must hold at least one text")
-    if operator.index(words) < 1:
+    try:
+        words = operator.index(words)
+    except TypeError:
+        raise ValueError(
+            f"words must be a whole number, got {words!r}"
+        ) from None
+    if words < 1:
         raise ValueError(f"words must be at least 1, got {words}")
     wholes = [hash(normalize_text(text)) for text in test]
     copied = set(wholes).intersection(hash(normalize_text(t)) for t in train)

@@ -194,6 +194,9 @@ def train(
     evaluate(model): every evaluate_every steps and at the end. stop(history):
     True ends the run. FloatingPointError when a loss is no longer finite.
     """
+    calls = {"batches": batches, "loss_fn": loss_fn}
+    calls |= {"evaluate": evaluate, "stop": stop}
+    _check_parts(model, accelerator, checkpoints, **calls)
     settings = _check_settings(
         steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
     )
@@ -269,6 +272,23 @@ def _positive(name: str, value: Any, zero: bool = False) -> float:
     return number
 
 # %% ../chapters/11_training.ipynb #c11-076b
+def _check_parts(model, accelerator, checkpoints, **calls) -> None:
+    """A ValueError that names what cannot be a part of a run."""
+    kinds = {
+        "model": (model, nn.Module),
+        "accelerator": (accelerator, (Accelerator, type(None))),
+        "checkpoints": (checkpoints, (Checkpointing, type(None))),
+    }
+    for name, (value, kind) in kinds.items():
+        if not isinstance(value, kind):
+            wanted = getattr(kind, "__name__", f"{name.capitalize()} or None")
+            raise ValueError(f"{name} must be a {wanted}, got {value!r:.60}")
+    for name, call in calls.items():
+        needed = name in ("batches", "loss_fn")
+        if not (callable(call) or call is None and not needed):
+            raise ValueError(f"{name} must be a function, got {call!r:.60}")
+
+
 def _check_settings(
     steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
 ) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def as_path(path: Any, name: str = "path") -> Path:
     except TypeError:
         kind = type(path).__name__
         raise ValueError(f"{name} must be a path, got {kind}") from None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:  # too long, a NUL, no right
         why = getattr(error, "strerror", error)

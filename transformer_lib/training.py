@@ -194,9 +194,8 @@ def train(
     evaluate(model): every evaluate_every steps and at the end. stop(history):
     True ends the run. FloatingPointError when a loss is no longer finite.
     """
-    calls = {"batches": batches, "loss_fn": loss_fn}
-    calls |= {"evaluate": evaluate, "stop": stop}
-    _check_parts(model, accelerator, checkpoints, **calls)
+    calls = dict(batches=batches, loss_fn=loss_fn)
+    _check_parts(model, accelerator, checkpoints, stop, evaluate, **calls)
     settings = _check_settings(
         steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
     )
@@ -272,9 +271,11 @@ def _positive(name: str, value: Any, zero: bool = False) -> float:
     return number
 
 # %% ../chapters/11_training.ipynb #c11-076b
-def _check_parts(model, accelerator, checkpoints, **calls) -> None:
+def _check_parts(
+    model, accelerator, checkpoints, stop, evaluate, **needed
+) -> None:
     """A ValueError that names what cannot be a part of a run."""
-    kinds = {
+    kinds: dict[str, tuple[object, Any]] = {
         "model": (model, nn.Module),
         "accelerator": (accelerator, (Accelerator, type(None))),
         "checkpoints": (checkpoints, (Checkpointing, type(None))),
@@ -283,9 +284,9 @@ def _check_parts(model, accelerator, checkpoints, **calls) -> None:
         if not isinstance(value, kind):
             wanted = getattr(kind, "__name__", f"{name.capitalize()} or None")
             raise ValueError(f"{name} must be a {wanted}, got {value!r:.60}")
-    for name, call in calls.items():
-        needed = name in ("batches", "loss_fn")
-        if not (callable(call) or call is None and not needed):
+    free = {"stop": stop, "evaluate": evaluate}
+    for name, call in (needed | free).items():
+        if not (callable(call) or call is None and name in free):
             raise ValueError(f"{name} must be a function, got {call!r:.60}")
 
 

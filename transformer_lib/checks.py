@@ -242,14 +242,14 @@ class CacheLike(Protocol):
 # %% ../chapters/23_checks.ipynb #c23-015
 def check_cache(cache: object | None, return_attention: bool) -> None:
     """Raise a ValueError if it is no cache, or if maps are asked of it."""
+    if cache is not None and return_attention:
+        raise ValueError(
+            "return_attention must be False with a cache, got True: "
+            "a pass over new tokens alone has no whole map"
+        )
     parts = hasattr(cache, "layers") or hasattr(cache, "stacked")
     if cache is not None and not parts:
         raise ValueError(
             "cache must be a KVCache, or in a layer one of its layers, got a "
             f"{type(cache).__name__}"
-        )
-    if cache is not None and return_attention:
-        raise ValueError(
-            "return_attention must be False with a cache, got True: "
-            "a pass over new tokens alone has no whole map"
         )

@@ -235,6 +235,13 @@ def of_other_kinds() -> Iterator[Line]:
         ("rank_correlation: lengths", "a and b must be two rows of equal", lambda: rank_correlation(torch.ones(2), torch.ones(3))),
     ):  # fmt: skip
         yield name, call, words
+    one = torch.tensor
+    for name, call in (
+        ("Decoder", lambda: Decoder(one(V), one(8), embedding_dim=one(8), num_heads=one(2), num_layers=one(1))),
+        ("Encoder", lambda: Encoder(one(V), one(8), embedding_dim=one(8), num_heads=one(2), num_layers=one(1))),
+        ("Classifier", lambda: Classifier(one(8), one(8), one(2))),
+    ):  # fmt: skip
+        yield f"{name}: sizes of PyTorch", call, None
     cache = KVCache(DECODER)
     DECODER(IDS[None, :2], cache=cache, return_attention=False)
     more = IDS[:4].view(2, 2)

@@ -28,11 +28,11 @@ class Block(nn.Module):
     ):
         super().__init__()
         size_per_head(embedding_dim, num_heads)  # refuses what does not divide
-        self.attention_norm = nn.LayerNorm(embedding_dim)
+        self.attention_norm = nn.LayerNorm(int(embedding_dim))
         self.attention = MultiHeadAttention(
             embedding_dim, num_heads, causal=causal, dropout=dropout
         )
-        self.feed_forward_norm = nn.LayerNorm(embedding_dim)
+        self.feed_forward_norm = nn.LayerNorm(int(embedding_dim))
         self.feed_forward = FeedForward(embedding_dim, dropout=dropout)
 
     def forward(

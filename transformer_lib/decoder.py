@@ -69,7 +69,7 @@ class Decoder(nn.Module):
             Block(embedding_dim, num_heads, causal=True, dropout=dropout)
             for _ in range(num_layers)
         )
-        self.final_norm = nn.LayerNorm(embedding_dim)
+        self.final_norm = nn.LayerNorm(int(embedding_dim))
         self.projection = nn.Linear(embedding_dim, vocab_size)
         init_weights(self, num_layers)
 

@@ -659,6 +659,7 @@ def test_the_table_of_what_was_tested_is_what_was_stored(tmp_path):
             "version": "3.9.1",
             "settings": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
             "result": "failed",
+            "failed": ["one", "another"],
             "when": "2026-11-25",
         },
         "none": {**row, "result": "no venv: it is missing", "when": "2026-11-25"},
@@ -669,7 +670,7 @@ def test_the_table_of_what_was_tested_is_what_was_stored(tmp_path):
     text = (tmp_path / "README.md").read_text("utf-8")
     rows = text.split("<!-- tested")[1].split("<!-- /tested")[0].splitlines()[3:]
     assert rows == [
-        "| 3.9.1 | 2.13.0 | kernels of AVX2 | all | failed | 900 | 2026-11-25 |",
+        "| 3.9.1 | 2.13.0 | kernels of AVX2 | all | 2 failed | 900 | 2026-11-25 |",
         "| 3.13.0 | 2.13.0 |  | all chapters | passed | 900 | 2026-11-26 1a2b3c4 |",
     ]
 

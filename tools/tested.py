@@ -35,9 +35,12 @@ def table(results):
     def order(row):
         return [int(part) for part in re.findall(r"\d+", row["version"])], said(row["settings"])
 
+    def result(row):
+        return f"{len(row['failed'])} failed" if row.get("failed") else row["result"]
+
     lines = [
         f"| {row['version']} | {row['torch']} | {said(row['settings'])} | {row.get('what', 'all')} "
-        f"| {row['result']} | {row.get('passed', 0)} | {' '.join(row['when'].split()[:2])} |\n"
+        f"| {result(row)} | {row.get('passed', 0)} | {' '.join(row['when'].split()[:2])} |\n"
         for row in sorted(results.values(), key=order)
         if row["result"] in ("passed", "failed")
     ]

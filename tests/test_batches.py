@@ -199,8 +199,8 @@ def test_labels_outside_the_list_and_empty_data_are_refused():
         sentences(passages=[])
     with pytest.raises(ValueError, match="each row at least one token"):
         sentences(passages=[Passage(" ", "x", "a")])
-    for wrong in (["the cat"], "the cat"):
-        with pytest.raises(ValueError, match="one of them is of type str"):
+    for wrong, said in ((["the cat"], "one of them is of type str"), ("the cat", "got a str")):
+        with pytest.raises(ValueError, match=said):
             inspect.unwrap(encode_labels)(wrong, ["a"])
 
 

@@ -280,7 +280,7 @@ def test_a_small_table_keeps_every_label_on_the_side_that_is_learned(labels):
 
 @pytest.mark.parametrize("function", [split_by_source, hold_out])
 def test_what_is_no_list_of_passages_is_refused(function):
-    with pytest.raises(ValueError, match="passages must be a list of Passages, got one text"):
+    with pytest.raises(ValueError, match="passages must be a list of Passages, got one str"):
         inspect.unwrap(function)("The cat sat.")
     with pytest.raises(ValueError, match="one of them is of type str"):
         inspect.unwrap(function)(["The cat sat.", "It lay."])

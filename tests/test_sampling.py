@@ -419,7 +419,7 @@ def test_mode_is_given_back_whatever_happens(training):
         ({"top_p": 1.5}, "top_p must be above 0"),
         ({"max_new_tokens": -1}, "max_new_tokens must be at least 0, got -1"),
         ({"prompts": []}, "prompts must hold at least one row"),
-        ({"prompts": [[1], []]}, "each of at least one id"),
+        ({"prompts": [[1], []]}, "prompts must hold .*each row at least one token"),
         ({"prompts": [[V]]}, "vocab_size - 1 = 16, got 17"),
         ({"prompts": [[-1]]}, "got -1"),
     ],

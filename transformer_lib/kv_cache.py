@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention_head import AttentionHead
-from .batches import pad
+from .batches import check_token_rows, pad
 from .block import Block
 from .decoder import Decoder
 from .feed_forward import FeedForward
@@ -86,16 +86,7 @@ def left_pad(
 ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"] | None]:
     """Rows of ids as one tensor (B, T) that ends where they end, and the mask
     that is True at real tokens; None if all rows are equally long."""
-    try:
-        some = len(prompts) and all(len(row) for row in prompts)
-    except TypeError:
-        raise ValueError(
-            f"prompts must be rows of ids, got {prompts!r:.60}"
-        ) from None
-    if not some:
-        raise ValueError(
-            "prompts must hold at least one row, each of at least one id"
-        )
+    check_token_rows("prompts", prompts)
     flipped, mask = pad([list(row)[::-1] for row in prompts])
     return flipped.flip(1), None if mask.all() else mask.flip(1)
 

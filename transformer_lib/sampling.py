@@ -136,9 +136,9 @@ def sample_next_token(
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "B 1"]:
     """Draw the next token of every row, (B, 1), from probabilities(...)."""
-    check_logits(logits)
-    check_sampling(temperature, top_k, top_p)
-    if temperature == 0:
+    if holds(lambda t: t == 0, temperature):  # the largest, without a draw
+        check_logits(logits)
+        check_sampling(temperature, top_k, top_p)
         return logits.argmax(-1, keepdim=True)
     weights = probabilities(logits, temperature, top_k, top_p)
     return torch.multinomial(weights, 1, generator=generator)

@@ -3,7 +3,8 @@
 All models of a shape run in one process, in turn, round after round, in an order that rotates; the
 median round counts. Every model has random weights, no dropout, ReLU, and a head of its own. Ours
 and the peers run compiled as well where there is a compiler; a model counts with the faster of the
-two, and the row says which. "training" is forward, backward and the same fused AdamW for all;
+two, and the row says which. In float32 a profile is stored beside it: where the time of a step
+goes, in ours and in the best peer. "training" is forward, backward and the same fused AdamW for all;
 "whole step" clips the gradients too, and ours takes the book's default recipe. On a GPU the figures
 go to speed_gpu.json.
 """
@@ -180,6 +181,52 @@ def step_of(model, logits, tokens, device, precision, optimizers=None, clip=Fals
     return step
 
 
+PARTS = {  # of a step: how the names of their operations begin
+    "products": ("aten::mm", "aten::addmm", "aten::bmm"),
+    "attention": ("aten::_scaled_dot_product",),
+    "ReLU, norms, sums": (
+        "aten::threshold",
+        "aten::clamp",
+        "aten::relu",
+        "aten::native_layer_norm",
+        "aten::add_",
+        "aten::add",
+        "aten::mul",
+        "aten::sum",
+    ),
+    "compiled kernels": ("## Call CompiledFxGraph",),
+    "copies": ("aten::copy_", "aten::cat", "aten::fill_"),
+    "optimizer": ("aten::_fused_adamw", "Optimizer."),
+}
+
+
+def part_of(operation):
+    """The part of a step that an operation belongs to."""
+    for part, beginnings in PARTS.items():
+        if operation.startswith(beginnings):
+            return part
+    return "calls and views"
+
+
+def profile(works, times=5, steps=5):
+    """name: {part of a step: milliseconds}; the works take turns, the median of some times counts."""
+    cpu = [torch.profiler.ProfilerActivity.CPU]
+    found = {name: [] for name in works}
+    for _ in range(times):
+        for name, work in works.items():
+            with torch.profiler.profile(activities=cpu) as seen:
+                for _ in range(steps):
+                    work()
+            spent = dict.fromkeys([*PARTS, "calls and views"], 0.0)
+            for event in seen.key_averages():
+                spent[part_of(event.key)] += event.self_cpu_time_total / 1000 / steps
+            found[name].append(spent)
+    return {
+        name: {part: statistics.median(one[part] for one in seen) for part in seen[0]}
+        for name, seen in found.items()
+    }
+
+
 def training(shape, device, precisions, seconds, compiled):
     """Rows of tokens a second, one a precision; all precisions take turns too."""
     C, H, L, T, V, B = shape
@@ -215,7 +262,11 @@ def training(shape, device, precisions, seconds, compiled):
                 share_of_peak=flops / tops[precision],
             )
         )
-    plain = found[0]["tokens_per_second"][found[0]["best_peer"]]
+    best, rates = found[0]["best_peer"], found[0]["tokens_per_second"]
+    if device == "cpu":  # where the best peer's time goes, and ours
+        names = dict.fromkeys(["ours", best.removesuffix(", compiled"), best])
+        found[0]["profile"] = profile({name: works[name, "no"] for name in names})
+    plain = rates[best]
     found[-1]["to_best_peer_in_fp32"] = own(found[-1]["tokens_per_second"]) / plain
     print(
         f"{shape} training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32"

@@ -16,7 +16,6 @@ from transformer_lib.attention_head import AttentionHead, attention_mask, attent
 from transformer_lib.checks import check_dropout, check_input, check_padding_mask, size_per_head
 from transformer_lib.multi_head_attention import (
     MultiHeadAttention,
-    fused_attention,
     loop_over_heads,
     split_heads,
     stack_heads,
@@ -55,6 +54,12 @@ def allowed(T, causal, mask, B=1):
                 real = mask is None or bool(mask[b, j])
                 table[b, i, j] = (real and j <= i or i == j) if causal else real
     return table
+
+
+def run(part, *given, wanted):
+    """The forward pass; a single head always gives its weights."""
+    how = {} if isinstance(part, AttentionHead) else {"return_attention": wanted}
+    return part(*given, **how)
 
 
 def make(kind, C, size, **options):
@@ -104,7 +109,6 @@ def test_head_equals_scaled_dot_product_attention(shape, dtype, causal, kind):
 
     expected = with_gradients(head, x, theirs)
     same(with_gradients(head, x, lambda x: head(x, mask)[0]), expected)
-    same(with_gradients(head, x, lambda x: head(x, mask, return_attention=False)[0]), expected)
 
 
 @pytest.mark.parametrize("kind", PADDINGS)
@@ -183,7 +187,6 @@ def test_head_of_the_design_has_the_promised_shapes():
     assert output.shape == (2, 10, 64) and maps.shape == (2, 2, 10, 10)
     output, none = MultiHeadAttention(embedding_dim=64, num_heads=2)(x, return_attention=False)
     assert output.shape == (2, 10, 64) and none is None
-    assert AttentionHead(64, 32)(x, return_attention=False)[1] is None
 
 
 # ---- what must hold whatever the weights are ----
@@ -223,11 +226,11 @@ def test_future_does_not_move_the_past(size, training, wanted, seed):
     T = x.shape[1]
     for part in both:
         part.train(training)
-        before = part(x, return_attention=wanted)[0]
+        before = run(part, x, wanted=wanted)[0]
         for t in range(1, T):
             other = x.clone()
             other[:, t:] = 5 * torch.randn_like(other[:, t:])
-            after = part(other, return_attention=wanted)[0]
+            after = run(part, other, wanted=wanted)[0]
             assert_close(after[:, :t], before[:, :t])
             assert (after[:, t:] - before[:, t:]).abs().max() > 0
 
@@ -248,7 +251,7 @@ def test_each_token_depends_on_what_it_may_see_and_on_nothing_else(
     for part in both:
         part.train(training)
         x0 = (x[:1] / 10).requires_grad_()  # not saturated: every dependence shows
-        output = part(x0, return_attention=wanted)[0]
+        output = run(part, x0, wanted=wanted)[0]
         for i in range(T):
             gradient = torch.autograd.grad(output[0, i].sum(), x0, retain_graph=True)[0]
             depends = gradient[0].abs().amax(-1) > 0
@@ -278,9 +281,9 @@ def test_padding_does_not_move_real_tokens(size, causal, training, wanted, left,
     ).bool()
     for part in both:
         part.train(training)
-        alone = part(x, return_attention=wanted)[0]
+        alone = run(part, x, wanted=wanted)[0]
         padded = longer.clone().requires_grad_()
-        output, weights = part(padded, mask, return_attention=wanted)
+        output, weights = run(part, padded, mask, wanted=wanted)
         assert_close(output[mask].view_as(alone), alone)
         gradient = torch.autograd.grad(output[mask].pow(2).sum(), padded)[0]
         assert (gradient[~mask] == 0).all() and (gradient[mask] != 0).any()
@@ -293,8 +296,8 @@ def test_order_is_not_seen_without_a_causal_mask(size, wanted, seed):
     order = torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(seed))
     for part in both:
         assert_close(
-            part(x[:, order], return_attention=wanted)[0],
-            part(x, return_attention=wanted)[0][:, order],
+            run(part, x[:, order], wanted=wanted)[0],
+            run(part, x, wanted=wanted)[0][:, order],
         )
 
 
@@ -342,12 +345,11 @@ def test_heads_are_split_by_kind_then_head_then_number():
 
 
 def test_heads_are_joined_in_their_order():
-    q, k = torch.zeros(2, 2, 1, 3, 4)
-    v = (
-        torch.arange(2.0)[None, :, None, None].expand(1, 2, 3, 4) + 1
-    )  # head 0 says 1, head 1 says 2
-    q, k = q.view(1, 2, 3, 4), k.view(1, 2, 3, 4)
-    assert fused_attention(q, k, v)[0, 0].tolist() == [1.0] * 4 + [2.0] * 4
+    attention, x = MultiHeadAttention(8, 2), torch.randn(1, 3, 8)
+    for h, head in enumerate(attention.heads):  # head 0 says 1, head 1 says 2
+        nn.init.zeros_(head.value.weight)
+        nn.init.constant_(head.value.bias, h + 1)
+    assert_close(attention.fused(x, None)[0, 0], torch.tensor([1.0] * 4 + [2.0] * 4))
 
 
 class Remembered:
@@ -411,18 +413,17 @@ def test_parameters_do_not_depend_on_the_number_of_heads(H):
 # ---- dropout ----
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_weights_are_dropped_with_their_probability_and_made_up_for(wanted):
+def test_weights_are_dropped_with_their_probability_and_made_up_for():
     torch.manual_seed(0)
     head, n, p = AttentionHead(3, 2, dropout=0.3).double(), 20_000, 0.3
     x = torch.ones(n, 1, 3, dtype=torch.float64)  # one token: its one weight is 1
-    output = head(x, return_attention=wanted)[0]
+    output = head(x)[0]
     value = head.value(x)
     kept = output[:, 0, 0] != 0
     assert abs(kept.double().mean().item() - (1 - p)) < 4 * math.sqrt(p * (1 - p) / n)
     assert_close(output[kept], value[kept] / (1 - p))
     assert torch.equal(kept, output[:, 0, 1] != 0)  # a weight goes, not a single number
-    assert_close(head.eval()(x, return_attention=wanted)[0], value)
+    assert_close(head.eval()(x)[0], value)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -459,7 +460,7 @@ def test_returned_weights_are_those_before_dropout(kind, size):
 def test_no_dropout_is_deterministic_in_training_too(kind, size, wanted):
     part, x = make(kind, 12, size), torch.randn(2, 6, 12, dtype=torch.float64)
     assert torch.equal(
-        part.train()(x, return_attention=wanted)[0], part.eval()(x, return_attention=wanted)[0]
+        run(part.train(), x, wanted=wanted)[0], run(part.eval(), x, wanted=wanted)[0]
     )
 
 
@@ -474,6 +475,8 @@ def refused(message, call):
 
 def forward(part, *arguments, **named):
     """The forward pass without the checks of shapes that the tests put around it."""
+    if isinstance(part, AttentionHead):
+        named.pop("return_attention", None)
     return inspect.unwrap(type(part).forward)(part, *arguments, **named)
 
 
@@ -518,7 +521,7 @@ def test_row_without_a_real_token_is_refused(part, wanted):
     mask = torch.tensor([[True], [False], [True], [False]]).expand(4, 5)
     refused(
         "padding_mask must leave at least one real token in each row, rows [1, 3] have none",
-        lambda: part(torch.randn(4, 5, 6), mask, return_attention=wanted),
+        lambda: run(part, torch.randn(4, 5, 6), mask, wanted=wanted),
     )
 
 

@@ -1,15 +1,11 @@
 """One drop-in for scaled_dot_product_attention: its three ways agree, and each is taken where it is meant to be."""
 
-import ast
-from pathlib import Path
-
 import pytest
 import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from transformer_lib import speed
-from transformer_lib.multi_head_attention import fused_attention
 from transformer_lib.speed import attention
 
 WAYS = ["_written_out", "_in_float32"]
@@ -21,27 +17,42 @@ def some(*shape, seed=0, kind=torch.bfloat16):
     return drawn.bfloat16().to(kind)
 
 
-def test_the_module_needs_nothing_else_of_the_library():
-    tree = ast.parse(Path(speed.__file__).read_text("utf-8"))
-    assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
-
-
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-@pytest.mark.parametrize("masked", ["none", "causal", "mask"])
-def test_full_precision_is_pytorchs_own_call(kind, masked):
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("padded", [True, False])
+def test_full_precision_is_pytorchs_own_call(kind, causal, padded):
     qkv = some(2, 3, 7, 4, kind=kind)
-    mask = torch.ones(2, 1, 7, 7, dtype=torch.bool).tril() if masked == "mask" else None
-    causal = masked == "causal"
-    expected = F.scaled_dot_product_attention(*qkv, mask, is_causal=causal)
-    assert torch.equal(attention(*qkv, mask, is_causal=causal), expected)
+    real = torch.arange(7) < torch.tensor([[7], [4]])
+    seen = real[:, None, None] if padded else torch.ones(1, 1, 1, 7, dtype=torch.bool)
+    if causal:
+        seen = torch.eye(7, dtype=torch.bool) | seen & torch.ones(7, 7, dtype=torch.bool).tril()
+    expected = F.scaled_dot_product_attention(*qkv, seen)
+    assert_close(attention(*qkv, causal, real if padded else None), expected)
+
+
+@pytest.mark.parametrize("queries", [1, 2, 7])
+def test_pytorchs_switch_is_used_where_it_says_the_same(monkeypatch, queries):
+    """It takes the queries for the first of the keys: with fewer queries a mask is needed."""
+    asked, own = [], F.scaled_dot_product_attention
+
+    def watched(*given, is_causal, **named):
+        asked.append((given[3], is_causal))
+        return own(*given, is_causal=is_causal, **named)
+
+    q, k, v = some(2, 3, 7, 4, kind=torch.float64)
+    whole = attention(q, k, v, True)
+    monkeypatch.setattr(speed.F, "scaled_dot_product_attention", watched)
+    assert_close(attention(q[:, :, -queries:], k, v, True), whole[:, :, -queries:])
+    ((mask, switch),) = asked
+    assert switch == (queries == 7) and (mask is None) == (queries in (1, 7))
 
 
 @pytest.mark.parametrize("autocast", [True, False])
 def test_bfloat16_attention_is_that_of_float32_rounded_once(autocast):
     q, k, v = some(2, 4, 33, 8)
-    wide = fused_attention(q.float(), k.float(), v.float(), causal=True)
+    wide = attention(q.float(), k.float(), v.float(), causal=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        short = fused_attention(q, k, v, causal=True)
+        short = attention(q, k, v, causal=True)
     assert torch.equal(short, wide.bfloat16())
 
 
@@ -55,10 +66,10 @@ def test_bfloat16_attention_of_large_heads_is_near_float32(monkeypatch, amx, cau
     wide = low.detach().float().requires_grad_()
     mask = torch.arange(20) < torch.tensor([[20], [13]]) if padded else None
     for qkv in (wide, low):
-        fused_attention(*qkv, causal, mask).float().square().mean().backward()
-    out = fused_attention(*low, causal, mask)
+        attention(*qkv, causal, mask).float().square().mean().backward()
+    out = attention(*low, causal, mask)
     assert out.dtype == torch.bfloat16
-    assert_close(out.float(), fused_attention(*wide, causal, mask), atol=0.02, rtol=0.02)
+    assert_close(out.float(), attention(*wide, causal, mask), atol=0.02, rtol=0.02)
     assert (low.grad.float() - wide.grad).norm() < 0.02 * wide.grad.norm()
 
 
@@ -99,7 +110,7 @@ def test_the_equation_is_written_out_for_large_heads_and_few_keys_only(
     monkeypatch.setattr(speed, "_AMX", amx)
     for name in WAYS:
         monkeypatch.setattr(speed, name, watched(name, getattr(speed, name)))
-    fused_attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
+    attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
     assert asked == taken
 
 

@@ -35,9 +35,9 @@ def attention_mask(
     padding_mask: True at real tokens; none looks at padding (but in a causal
     mask each sees itself, so that no row is empty).
     """
-    if not causal or queries == 1:  # the last query may see every key
-        if padding_mask is None:
-            return None
+    if padding_mask is None and (not causal or queries == 1):
+        return None  # the last query has every key in its past
+    if not causal:
         return padding_mask[:, None].expand(-1, queries, -1)
     i = torch.arange(keys - queries, keys, device=device)[:, None]
     j = torch.arange(keys, device=device)

@@ -89,9 +89,9 @@ def test_matrix_has_a_row_for_each_python_kernel_thread_count_and_the_oldest_tor
 
 
 def test_another_torch_is_installed_with_the_other_pins(tmp_path):
-    row = {"torch": "2.4"}
+    row = {"torch": "2.6"}
     lines = matrix.constraints(row, tmp_path).read_text("utf-8").splitlines()
-    assert "torch==2.4.*" in lines and f"torch=={matrix.pinned('torch')}" not in lines
+    assert "torch==2.6.*" in lines and f"torch=={matrix.pinned('torch')}" not in lines
     assert any(line.startswith("numpy==") for line in lines)
     row["torch"] = matrix.pinned("torch")
     assert matrix.constraints(row, tmp_path).read_text("utf-8") == (

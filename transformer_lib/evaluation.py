@@ -5,7 +5,6 @@ __all__ = ['evaluating', 'class_log_probs', 'predict', 'accuracy', 'standard_err
 # %% ../chapters/18_evaluation.ipynb #c18-002
 import collections
 import math
-import operator
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,10 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batches import Sentences, encode_all
+from .checks import check_answering, check_draws
+from .checks import check_labelled, check_numbers
+from .checks import check_reader, check_scored
+from .checks import check_sources, whole_number
 from .classifier import EncoderClassifier
 from .decoder import Decoder
 from .ngrams import KneserNey
-from .splits import check_passages
 from .text import Passage, count_words
 from .text import normalize_text
 from .tokens import UNK, check_tokenizer
@@ -46,12 +48,7 @@ def class_log_probs(
     model: nn.Module, sentences: Sentences
 ) -> Float[Tensor, "n K"]:
     """ln P of every class for every sentence, in order, on the CPU."""
-    if not isinstance(model, nn.Module):
-        kind = type(model).__name__
-        raise ValueError(f"model must be a classifier, got a {kind}")
-    if not hasattr(sentences, "once"):
-        kind = type(sentences).__name__
-        raise ValueError(f"sentences must be Sentences, got a {kind}")
+    check_answering(model, sentences)
     device, found = next(model.parameters()).device, []
     with evaluating(model):
         for tokens, mask, _ in sentences.once():
@@ -73,47 +70,14 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
     return right.double().mean().item()
 
 # %% ../chapters/18_evaluation.ipynb #c18-015a
-def _numbers(name: str, values: Any) -> Tensor:
-    """The values in float64 on the CPU; a ValueError if they are none."""
-    try:
-        return torch.as_tensor(values).double().cpu()
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(
-            f"{name} must be numbers, got {values!r:.60}"
-        ) from None
-
-
-def _names_of(sources: Any, count: int) -> bool:
-    """Whether there are so many sources, and each can be told apart."""
-    try:
-        return len(sources) == count and set(sources) is not None
-    except TypeError:
-        return False
-
-
 def _redrawn_means(
     values: Any, sources: Sequence[Hashable] | None, draws: int, seed: int
 ) -> tuple[float, Float[Tensor, "draws"]]:
     """The mean of values, and its means when whole sources are redrawn."""
-    row = _numbers("values", values).flatten()
-    try:
-        draws, seed = operator.index(draws), operator.index(seed)
-    except TypeError:
-        raise ValueError(
-            f"draws and seed must be whole numbers, got {draws!r} and {seed!r}"
-        ) from None
+    row = check_numbers("values", values).flatten()
+    draws, seed = check_draws(row, draws, seed)
     n = len(row)
-    if not n or draws < 2 or not row.isfinite().all():
-        raise ValueError(
-            "values must be at least one finite number and draws at least "
-            f"2, got {n} values and {draws} draws"
-        )
-    if sources is not None and not _names_of(sources, n):
-        found = len(sources) if hasattr(sources, "__len__") else sources
-        raise ValueError(
-            f"sources must name one source for each of the {n} values, "
-            f"got {found!r:.60}"
-        )
+    check_sources(sources, n)
     number = {name: i for i, name in enumerate(dict.fromkeys(sources or ()))}
     group = torch.tensor([number[s] for s in sources] if sources else range(n))
     count = torch.bincount(group).double()
@@ -167,7 +131,8 @@ def compare(
     seed: int = 0,
 ) -> Comparison:
     """Compare two models by their values on the same sentences, in pairs."""
-    one, other = _numbers("first", first), _numbers("second", second)
+    one = check_numbers("first", first)
+    other = check_numbers("second", second)
     if one.shape != other.shape:
         raise ValueError(
             "first and second must be as long as each other, got "
@@ -225,12 +190,8 @@ def bag_of_words(
     Logistic regression over TF-IDF with scikit-learn, else naive Bayes.
     """
     check_tokenizer(tokenizer)
-    for name, part in {"train": train, "test": test}.items():
-        if not check_passages(part):
-            raise ValueError(f"{name} must hold at least one passage")
+    check_labelled(train, test)
     labels = [str(p.label) for p in train]
-    if len(set(labels)) < 2:
-        raise ValueError(f"train must hold two labels, got {set(labels)}")
     learn, judge = (
         [
             list(map(str, row.ids))
@@ -245,45 +206,6 @@ def bag_of_words(
     except ImportError:
         return _naive_bayes(learn, labels, judge), "naive Bayes"
 
-# %% ../chapters/18_evaluation.ipynb #c18-100
-def _whole(name: str, value: Any, low: int, high: float = math.inf) -> int:
-    """A whole number from low to high, or a ValueError that names it."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = low - 1
-    if not low <= number <= high or isinstance(value, bool):
-        bound = f"at least {low}" if high == math.inf else f"{low} to {high}"
-        raise ValueError(
-            f"{name} must be a whole number, {bound}, got {value!r}"
-        )
-    return number
-
-
-def _row(tokens: Any, model: nn.Module) -> Tensor:
-    """The tokens as a tensor, if they are a row of two that can be scored."""
-    if "block_size" not in getattr(model, "sizes", ()):
-        kind = type(model).__name__
-        raise ValueError(f"model must be a decoder, got a {kind}")
-    try:
-        row = torch.as_tensor(tokens)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(
-            f"tokens must be a row of ids, got {tokens!r:.60}"
-        ) from None
-    if row.ndim != 1 or len(row) < 2:
-        raise ValueError(
-            "tokens must be a row of at least 2 ids, got shape "
-            f"{tuple(row.shape)}"
-        )
-    V = model.sizes.get("vocab_size", math.inf)  # type: ignore
-    if not 0 <= row[-1] < V:  # the others are looked at as inputs
-        raise ValueError(
-            f"tokens must be ids from 0 to vocab_size - 1 = {V - 1}, "
-            f"got {row[-1].item()}"
-        )
-    return row
-
 # %% ../chapters/18_evaluation.ipynb #c18-100n
 def token_losses(
     model: nn.Module,
@@ -296,12 +218,12 @@ def token_losses(
 
     Arguments as in cross_entropy.
     """
-    tokens = _row(tokens, model)
+    tokens = check_scored(tokens, model)
     longest: int = model.sizes["block_size"]  # type: ignore
     N, T = len(tokens) - 1, min(longest, len(tokens) - 1)
     stride = max(1, longest // 2) if stride is None else stride
-    stride = _whole("stride", stride, 1, longest)
-    batch_size = _whole("batch_size", batch_size, 1)
+    stride = whole_number("stride", stride, 1, longest)
+    batch_size = whole_number("batch_size", batch_size, 1)
     device = next(model.parameters()).device
     tokens, found = tokens.to(device), torch.empty(N)
     ends = torch.tensor([*range(T, N, stride), N], device=device)
@@ -419,11 +341,7 @@ def per_class(
     seen: the normalized texts of training. confusion: a row for each true
     class, a column for each predicted one.
     """
-    if isinstance(labels, str) or not hasattr(labels, "__iter__"):
-        raise ValueError(f"labels must be a list, got {labels!r}")
-    if not hasattr(model, "encoder"):
-        kind = type(model).__name__
-        raise ValueError(f"model must be an EncoderClassifier, got a {kind}")
+    check_reader(model, labels)
     names = [str(label) for label in labels]
     size, K = model.encoder.sizes["block_size"], len(names)
     rows = Sentences(passages, tokenizer, names, size, 64)

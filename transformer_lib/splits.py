@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .text import Passage, SIX_PACKAGES, UNSPACED, check_texts
+from .text import Passage, SIX_PACKAGES, UNSPACED
+from .text import check_passages, check_texts
 from .text import cut_long, in_portions, normalize_text
 from .text import python_documentation, sentences
 
@@ -96,28 +97,12 @@ def check_shares(validation: Any, test: Any) -> None:
             f"got {validation!r} and {test!r}"
         )
 
-
-def check_passages(passages: Any) -> list[Passage]:
-    """The passages as a list; ValueError for anything else in it."""
-    if isinstance(passages, (str, bytes)) or not isinstance(
-        passages, Iterable
-    ):
-        raise ValueError(
-            "passages must be a list of Passages, got one "
-            f"{type(passages).__name__}"
-        )
-    checked = list(passages)
-    for passage in checked:
-        if not isinstance(passage, Passage):
-            raise ValueError(
-                "passages must be a list of Passages, one of them is of type "
-                f"{type(passage).__name__}"
-            )
-    return checked
-
 # %% ../chapters/02_splits.ipynb #c02-065
 def file_of(passage: Passage) -> str:
     """The file of a passage, or its page in the language reference."""
+    if not isinstance(passage, Passage):
+        kind = type(passage).__name__
+        raise ValueError(f"passage must be a Passage, got a {kind}")
     if passage.source.startswith("topics:"):
         return passage.source
     return passage.source.split(":")[0]

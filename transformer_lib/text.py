@@ -154,6 +154,9 @@ def python_documentation(folder: str | Path | None = None) -> list[Passage]:
 def normalize_text(text: str) -> str:
     """A text as it is compared: composed (NFC), in small letters, white
     space evened out."""
+    if not isinstance(text, str):
+        kind = type(text).__name__
+        raise ValueError(f"text must be a string, got a {kind}")
     text = unicodedata.normalize("NFC", text.lower())
     return re.sub(r"\s+", " ", text).strip()
 
@@ -166,9 +169,10 @@ def sentences(
     A sentence that occurs more than once, anywhere, is dropped everywhere:
     it could otherwise be learned in one place and recognised in another.
     """
+    check_lengths(shortest, longest)
     found = [
         Passage(sentence, passage.source, passage.label)
-        for passage in passages
+        for passage in check_passages(passages)
         for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", passage.text)
         if shortest <= len(sentence.split()) <= longest
     ]
@@ -178,6 +182,38 @@ def sentences(
         for passage in found
         if times[normalize_text(passage.text)] == 1
     ]
+
+# %% ../chapters/01_text.ipynb #c01-040c
+def check_lengths(shortest: Any, longest: Any) -> None:
+    """ValueError unless a length can lie between the two."""
+    try:
+        fine = 0 <= shortest <= longest
+    except TypeError:
+        fine = False
+    if not fine:
+        raise ValueError(
+            "shortest and longest must be numbers of words, the second not "
+            f"below the first, got {shortest!r} and {longest!r}"
+        )
+
+
+def check_passages(passages: Any) -> list[Passage]:
+    """The passages as a list; ValueError for anything else in it."""
+    if isinstance(passages, (str, bytes)) or not isinstance(
+        passages, Iterable
+    ):
+        raise ValueError(
+            "passages must be a list of Passages, got one "
+            f"{type(passages).__name__}"
+        )
+    checked = list(passages)
+    for passage in checked:
+        if not isinstance(passage, Passage):
+            raise ValueError(
+                "passages must be a list of Passages, one of them is of type "
+                f"{type(passage).__name__}"
+            )
+    return checked
 
 # %% ../chapters/01_text.ipynb #c01-044
 SIX_PACKAGES = ("asyncio", "email", "importlib", "logging", "unittest", "xml")
@@ -233,7 +269,7 @@ def count_words(texts: Iterable[str]) -> int | None:
     no spaces between words.
     """
     words = characters = unspaced = 0
-    for text in texts:
+    for text in check_texts(texts):
         words += len(text.split())
         characters += len(text)
         if not text.isascii():

@@ -98,7 +98,7 @@ def damage(folder, name, how):
         ("model.safetensors", "pickle", ValueError, "no model that can be read"),
         ("tokenizer.json", "cut", ValueError, "no model that can be read"),
         ("config.json", "other sizes", ValueError, "size mismatch"),
-        ("config.json", "other model", ValueError, "unknown model"),
+        ("config.json", "other model", ValueError, "model must be Decoder or EncoderClassifier"),
         ("model.safetensors", "missing tensor", ValueError, "projection.bias"),
         ("model.safetensors", "flipped", ValueError, "changed after it was written"),
         ("model.safetensors", "nan", ValueError, "infinity or NaN, in projection.bias"),

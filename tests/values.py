@@ -33,9 +33,9 @@ from transformer_lib import (
     train_tokenizer,
     view_attention,
 )
-from transformer_lib.batches import Sentences, Windows, encode_all, pad
+from transformer_lib.batches import Sentences, Windows, encode_all, pad, shuffled
 from transformer_lib.checkpoints import Checkpoints
-from transformer_lib.defaults import check_settings
+from transformer_lib.defaults import check_settings, hide_rare
 from transformer_lib.devices import make_accelerator
 from transformer_lib.evaluation import (
     accuracy,
@@ -52,18 +52,19 @@ from transformer_lib.files import fetch, read_text
 from transformer_lib.kv_cache import KVCache
 from transformer_lib.ngrams import KneserNey
 from transformer_lib.optimizers import make_optimizers
+from transformer_lib.pretraining import MaskedLanguageModel
 from transformer_lib.sampling import generate, probabilities, stream
-from transformer_lib.saving import read_checkpoint
+from transformer_lib.saving import build, checksum, read_checkpoint, write_checkpoint
 from transformer_lib.seeing_attention import (
     ablation,
     entropy,
     gradient_times_input,
     rank_correlation,
 )
-from transformer_lib.splits import hold_out, overlap, split_by_source
+from transformer_lib.splits import file_of, hold_out, overlap, split_by_source
 from transformer_lib.tables import read_table
-from transformer_lib.text import Passage
-from transformer_lib.training import language_loss
+from transformer_lib.text import Passage, count_words, normalize_text, sentences
+from transformer_lib.training import language_loss, schedule
 
 ALLOWED = (ValueError, OSError, FloatingPointError)
 FOLDER = Path(tempfile.mkdtemp())
@@ -252,6 +253,92 @@ def of_other_kinds() -> Iterator[Line]:
     )
 
 
+def of_small_functions() -> Iterator[Line]:
+    """Functions that a reader calls alone, and the library with what it has made itself."""
+    config = {"model": "Decoder", "sizes": {"vocab_size": V, "block_size": 8, **SIZES}}
+    reader = config | {"model": "EncoderClassifier"}
+    both = torch.zeros(6)
+    store = lambda *given: lambda: write_checkpoint(*given)  # noqa: E731
+    for name, words, call in (
+        ("normalize_text: None", "text must be a string, got a NoneType", lambda: normalize_text(None)),
+        ("normalize_text: a list", "text must be a string, got a list", lambda: normalize_text(["a"])),
+        ("normalize_text: bytes", "text must be a string, got a bytes", lambda: normalize_text(b"a")),
+        ("sentences: a string", "passages must be a list", lambda: sentences("One. Two.")),
+        ("sentences: None", "passages must be a list", lambda: sentences(None)),
+        ("sentences: texts", "passages must be a list", lambda: sentences(TEXTS)),
+        ("sentences: a text as length", "shortest and longest must be", lambda: sentences(ROWS, "5")),
+        ("sentences: nan", "shortest and longest must be", lambda: sentences(ROWS, math.nan)),
+        ("sentences: None as length", "shortest and longest must be", lambda: sentences(ROWS, 5, None)),
+        ("sentences: nothing between", "the second not below the first, got 9 and 5", lambda: sentences(ROWS, 9, 5)),
+        ("sentences: below 0", "shortest and longest must be", lambda: sentences(ROWS, -1)),
+        ("sentences: no upper bound", None, lambda: sentences(ROWS, 5, math.inf)),
+        ("count_words: a string", "texts must be a list", lambda: count_words("one text")),
+        ("count_words: None", "texts must be a list", lambda: count_words(None)),
+        ("count_words: numbers", "texts must be a list", lambda: count_words([1])),
+        ("count_words: none", None, lambda: count_words([])),
+        ("file_of: a string", "passage must be a Passage, got a str", lambda: file_of("a.py:b")),
+        ("file_of: None", "passage must be a Passage, got a NoneType", lambda: file_of(None)),
+        ("shuffled: a text", "count must be a whole number", lambda: shuffled("9", 0, 0)),
+        ("shuffled: negative", "count must be a whole number, at least 0, got -1", lambda: shuffled(-1, 0, 0)),
+        ("shuffled: half a count", "count must be a whole number", lambda: shuffled(1.5, 0, 0)),
+        ("shuffled: seed, a text", "seed must be a whole number, got '5'", lambda: shuffled(9, "5", 0)),
+        ("shuffled: seed, half", "seed must be a whole number", lambda: shuffled(9, 1.5, 0)),
+        ("shuffled: seed, nan", "seed must be a whole number", lambda: shuffled(9, math.nan, 0)),
+        ("shuffled: epoch, None", "epoch must be a whole number", lambda: shuffled(9, 0, None)),
+        ("shuffled: numpy", None, lambda: shuffled(np.int64(9), np.int32(1), np.int64(2))),
+        ("shuffled: nothing", None, lambda: shuffled(0, 0, 0)),
+        ("schedule: step, a text", "step must be a whole number, 0 to 10, got '1'", lambda: schedule("1", 10, 2)),
+        ("schedule: step, None", "step must be a whole number", lambda: schedule(None, 10, 2)),
+        ("schedule: step, behind the last", "step must be a whole number, 0 to 10, got 11", lambda: schedule(11, 10, 2)),
+        ("schedule: steps, nan", "steps must be a whole number", lambda: schedule(1, math.nan, 2)),
+        ("schedule: steps, 0", "steps must be a whole number, at least 1, got 0", lambda: schedule(0, 0, 0)),
+        ("schedule: warmup, negative", "warmup must be a whole number, at least 0, got -1", lambda: schedule(1, 10, -1)),
+        ("schedule: floor, nan", "floor must be from 0 to 1, got nan", lambda: schedule(1, 10, 2, math.nan)),
+        ("schedule: floor, a text", "floor must be from 0 to 1", lambda: schedule(1, 10, 2, "0.1")),
+        ("schedule: floor, above 1", "floor must be from 0 to 1", lambda: schedule(1, 10, 2, 1.5)),
+        ("schedule: numpy and PyTorch", None, lambda: schedule(np.int64(1), torch.tensor(10), 2)),
+        ("hide_rare: a list", "tokens must be a tensor, got a list", lambda: hide_rare([4, 5], V)),
+        ("hide_rare: floats", "tokens must be whole numbers", lambda: hide_rare(IDS.float(), V)),
+        ("hide_rare: below 0", "tokens must be ids from 0", lambda: hide_rare(IDS - V, V)),
+        ("hide_rare: strange ids", "tokens must be ids from 0", lambda: hide_rare(IDS.clone(), 3)),
+        ("hide_rare: size, a text", "vocab_size must be a whole number", lambda: hide_rare(IDS.clone(), str(V))),
+        ("hide_rare: every second", "tokens must be contiguous", lambda: hide_rare(IDS.clone()[::2], V)),
+        ("hide_rare: none", None, lambda: hide_rare(IDS[:0].clone(), V)),
+        ("checksum: None", "tensors must be a dict, got a NoneType", lambda: checksum(None)),
+        ("checksum: a list", "tensors must be a dict, got a list", lambda: checksum([IDS])),
+        ("checksum: no tensor", "tensors['a'] must be a tensor, got a list", lambda: checksum({"a": [1]})),
+        ("checksum: a number as name", "names of tensors must be", lambda: checksum({1: IDS})),
+        ("checksum: half a character", "names of tensors must be valid", lambda: checksum({LONE: IDS})),
+        ("checksum: sparse", "tensors['a'] must hold all its numbers", lambda: checksum({"a": torch.eye(2).to_sparse()})),
+        ("checksum: without numbers", "tensors['a'] must hold", lambda: checksum({"a": torch.ones(2, device="meta")})),
+        ("checksum: metadata, a set", "metadata must hold what JSON can", lambda: checksum({"a": IDS}, {"b": {1}})),
+        ("checksum: metadata, a text", "metadata must be a dict", lambda: checksum({"a": IDS}, "b")),
+        ("checksum: no metadata", None, lambda: checksum({"a": IDS}, None)),
+        ("write_checkpoint: path, None", "path must be a path", store(None, {"a": IDS}, {})),
+        ("write_checkpoint: a folder", "could not be written", store(FOLDER, {"a": IDS}, {})),
+        ("write_checkpoint: no folder", "could not be written", store(FOLDER / "no" / "a", {"a": IDS}, {})),
+        ("write_checkpoint: a list", "tensors must be a dict", store(FOLDER / "v", [IDS], {})),
+        ("write_checkpoint: metadata, None", "metadata must be a dict", store(FOLDER / "v", {"a": IDS}, None)),
+        ("write_checkpoint: metadata, a tensor", "metadata must hold", store(FOLDER / "v", {"a": IDS}, {"b": IDS})),
+        ("write_checkpoint: shared", "tensors must each have memory", store(FOLDER / "v", {"a": both, "b": both}, {})),
+        ("write_checkpoint: a column", "tensors must each have memory", store(FOLDER / "v", {"a": both[::2]}, {})),
+        ("write_checkpoint", None, store(FOLDER / "v", {"a": IDS}, {"b": 1})),
+        ("build: None", "config must be a dict, got a NoneType", lambda: build(None)),
+        ("build: a path", "config must be a dict, got a str", lambda: build("runs/mine/config.json")),
+        ("build: empty", "config must be what config.json of a model holds: lacks 'sizes'", lambda: build({})),
+        ("build: sizes, None", "config must be what config.json", lambda: build(config | {"sizes": None})),
+        ("build: sizes, too few", "missing 1 required", lambda: build(config | {"sizes": {"vocab_size": V, **SIZES}})),
+        ("build: no classifier", "lacks 'classifier'", lambda: build(reader)),
+        ("build: dropout, None", "dropout must be", lambda: build(config | {"dropout": None})),
+        ("build: another model", "model must be Decoder or EncoderClassifier, got 'GPT'", lambda: build(config | {"model": "GPT"})),
+        ("build", None, lambda: build(config)),
+        ("MaskedLanguageModel: None", "encoder must be of the class Encoder, got a NoneType", lambda: MaskedLanguageModel(None)),
+        ("MaskedLanguageModel: a decoder", "encoder must be of the class Encoder", lambda: MaskedLanguageModel(DECODER)),
+        ("MaskedLanguageModel: compiled", None, lambda: MaskedLanguageModel(torch.compile(READER.encoder))),
+    ):  # fmt: skip
+        yield name, call, words
+
+
 def drawn(*given, **options) -> None:
     """Draw a heatmap, as a picture needs it."""
     with warnings.catch_warnings():  # of signs that the font lacks
@@ -267,6 +354,7 @@ def table() -> Iterator[Line]:
         yield f"overlap: {name}", lambda k=kind: overlap(k, ["a"]), "train must be a list"
     yield from of_views()
     yield from of_other_kinds()
+    yield from of_small_functions()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"
     yield "train_tokenizer: half a character", lambda: train_tokenizer([LONE]), "half a character"
     yield "train_tokenizer: kind", lambda: train_tokenizer(TEXTS, "syllable"), "kind must be"
@@ -486,6 +574,11 @@ def fuzz(seconds: float) -> list[str]:
         )
         tried(f"settings {a!r}", lambda: Checkpoints(FOLDER / "f", settings={"a": a, "b": b}))
         tried(f"labels {a!r} {b!r}", lambda: save("fl", READER, [a, b]))
+        tried(f"shuffled {a!r} {b!r}", lambda: shuffled(9, a, b))
+        tried(f"schedule {a!r} {b!r}", lambda: schedule(a, b, 2, a))
+        tried(f"sentences {a!r} {b!r}", lambda: sentences(ROWS, a, b))
+        tried(f"normalize_text {a!r}", lambda: normalize_text(a))
+        tried(f"count_words {texts!r}", lambda: count_words(texts))
         tried(f"encode_all {texts!r}", lambda: encode_all(texts, TOKENIZER))
         tried(f"overlap {texts!r}", lambda: overlap(texts, texts))
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import check_sizes
+from .checks import check_ids, check_sizes
+from .checks import check_whole_numbers
 from .text import count_words
 from .tokens import UNK
 
@@ -63,6 +64,10 @@ def tokenizer_for(texts: list[str], kind: str) -> str:
 def hide_rare(tokens: Tensor, vocab_size: int) -> Tensor:
     """Turn half of the tokens that occur once into <unk>, in place; the same
     half each time."""
+    check_whole_numbers("tokens", tokens)
+    check_ids("tokens", tokens, **check_sizes(vocab_size=vocab_size))
+    if not tokens.is_contiguous():
+        raise ValueError("tokens must be contiguous: they change in place")
     row = tokens.view(-1)
     once = torch.bincount(row, minlength=vocab_size) == 1
     chance = torch.Generator().manual_seed(0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batches import Windows
+from .checks import check_kind
 from .encoder import Encoder
 from .text import Passage
 from .tokens import MASK, SPECIAL_TOKENS
@@ -83,6 +84,7 @@ class MaskedLanguageModel(nn.Module):
 
     def __init__(self, encoder: Encoder):
         super().__init__()
+        check_kind("encoder", encoder, Encoder)
         self.encoder = encoder
         self.sizes = encoder.sizes
         V, C = (self.sizes[n] for n in ("vocab_size", "embedding_dim"))

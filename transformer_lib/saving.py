@@ -19,6 +19,7 @@ from safetensors.torch import save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from .checks import check_tensor
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .encoder import Encoder
@@ -92,6 +93,7 @@ def checksum(
     tensors: dict[str, Tensor], metadata: dict[str, Any] | None = None
 ) -> int:
     """A number that changes if any bit of tensors or metadata does."""
+    _check_stored(tensors, metadata or {})
     total = zlib.crc32(json.dumps(metadata or {}, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu()
@@ -101,17 +103,43 @@ def checksum(
         total = zlib.crc32(flat.numpy().data, total)
     return total
 
+# %% ../chapters/26_saving.ipynb #c25-051c
+def _check_stored(tensors: Any, metadata: Any) -> None:
+    """ValueError unless one file can hold tensors and metadata."""
+    for name, value in {"tensors": tensors, "metadata": metadata}.items():
+        if not isinstance(value, dict):
+            kind = type(value).__name__
+            raise ValueError(f"{name} must be a dict, got a {kind}")
+    check_texts(tensors, "names of tensors")
+    for name, tensor in tensors.items():
+        check_tensor(f"tensors[{name!r}]", tensor)
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise ValueError(f"tensors[{name!r}] must hold all its numbers")
+    try:
+        json.dumps(metadata, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"metadata must hold what JSON can: {error}"
+        ) from None
+
 # %% ../chapters/26_saving.ipynb #c25-055
 def _pack(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:
+    _check_stored(tensors, metadata)
     noted = metadata | {"checksum": checksum(tensors, metadata)}
-    return save(tensors, {"transformer_lib": json.dumps(noted)})
+    try:
+        return save(tensors, {"transformer_lib": json.dumps(noted)})
+    except (RuntimeError, ValueError) as error:  # two names for one memory
+        why = textwrap.shorten(str(error), 200)
+        raise ValueError(
+            f"tensors must each have memory of their own, got: {why}"
+        ) from None
 
 
 def write_checkpoint(
     path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, Any]
 ) -> None:
     """Write tensors and metadata (what JSON can hold) as one file."""
-    write_atomic(path, _pack(tensors, metadata))
+    write_atomic(as_path(path), _pack(tensors, metadata))
 
 
 def read_checkpoint(
@@ -136,13 +164,27 @@ def read_checkpoint(
 # %% ../chapters/26_saving.ipynb #c25-028
 def build(config: dict[str, Any]) -> Decoder | EncoderClassifier:
     """A model as a config describes it, its weights not yet loaded."""
-    sizes, dropout = config["sizes"], config.get("dropout", 0.0)
-    if config["model"] == "Decoder":
-        return Decoder(**sizes, dropout=dropout)
-    if config["model"] == "EncoderClassifier":
-        classifier = Classifier(**config["classifier"])
-        return EncoderClassifier(Encoder(**sizes, dropout=dropout), classifier)
-    raise ValueError(f"unknown model {config['model']!r}")
+    if not isinstance(config, dict):
+        kind = type(config).__name__
+        raise ValueError(f"config must be a dict, got a {kind}")
+    try:
+        sizes, dropout = config["sizes"], config.get("dropout", 0.0)
+        if config["model"] == "Decoder":
+            return Decoder(**sizes, dropout=dropout)
+        if config["model"] == "EncoderClassifier":
+            encoder = Encoder(**sizes, dropout=dropout)
+            return EncoderClassifier(
+                encoder, Classifier(**config["classifier"])
+            )
+    except (KeyError, TypeError) as error:
+        what = "lacks " * isinstance(error, KeyError) + str(error)
+        raise ValueError(
+            f"config must be what config.json of a model holds: {what}"
+        ) from None
+    raise ValueError(
+        "config: model must be Decoder or EncoderClassifier, got "
+        f"{config['model']!r}"
+    )
 
 
 def _on_paper(config: dict[str, Any]) -> Decoder | EncoderClassifier:

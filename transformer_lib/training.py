@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from .checks import check_schedule
 from .devices import make_accelerator, Objective, update
 from .optimizers import make_optimizers
 
@@ -41,6 +42,7 @@ def schedule(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
     A straight rise over `warmup` steps, then a straight fall that would
     reach `floor` at `steps`.
     """
+    check_schedule(step, steps, warmup, floor)
     if step < warmup:
         return (step + 1) / warmup
     left = (steps - step) / max(1, steps - warmup)

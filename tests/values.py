@@ -1,7 +1,9 @@
 """Values that people pass: a table, run without the tests' own checks of types.
 
-    python -m tests.values             each line of the table, as JSON: name, outcome, message
-    python -m tests.values fuzz 600    random input for ten minutes of a processor; prints what raised something else
+    python -m tests.values        each line of the table: name, outcome, message, words
+    python -m tests.values 600    and then random input for ten minutes of a processor: what raised something else
+
+Both are printed as one pair, in JSON.
 
 A line is (name, call, words): the call must raise ValueError or OSError with a message that
 holds the words, or, where words is None, must work.
@@ -658,8 +660,5 @@ def fuzz(seconds: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["fuzz"]:
-        print(json.dumps(fuzz(float(sys.argv[2]))))
-    else:
-        lines = [(name, *outcome(call), words) for name, call, words in table()]
-        print(json.dumps(lines))
+    lines = [(name, *outcome(call), words) for name, call, words in table()]
+    print(json.dumps([lines, fuzz(float(sys.argv[1])) if sys.argv[1:] else []]))

@@ -1,6 +1,7 @@
 """The notebooks as stored, the exported package, and the tools around them."""
 
 import ast
+import functools
 import json
 import re
 import shutil
@@ -14,12 +15,13 @@ import pytest
 import yaml
 
 from tools import address, export, imports, notebooks, pictures, run_chapters, student
-from tools.notebooks import code_cells, stored_text
+from tools.notebooks import stored_text
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = notebooks.chapters()
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 MOST_UNCHECKED = 30  # cells, in all chapters together
+code_cells = functools.cache(notebooks.code_cells)  # many tests look at them, none changes them
 MOST_LINES = 65  # of a function of the package, its docstring included
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -189,14 +189,15 @@ class Listening:
 @pytest.fixture(scope="module")
 def visit(browser, server, html):
     """Return what is seen on a page, which is opened once."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.base import AXE_SCRIPT
 
     folder = html.as_uri() + "/"
     http_page, file_page = Listening(browser, server), Listening(browser, folder)
 
     def violations(**options):
         options = {"resultTypes": ["violations"], "preload": False, **options}
-        found = Axe().run(http_page.page, options=options).response["violations"]
+        run = "async options => (await axe.run(options)).violations"
+        found = http_page.page.evaluate(run, options)
         return [
             f"{v['impact']} {v['id']}: {v['help']}\n    "
             + "\n    ".join(n["html"][:160] for n in v["nodes"][:4])
@@ -217,6 +218,7 @@ def visit(browser, server, html):
         seen["sideways"] = page.evaluate(SIDEWAYS)
         page.set_viewport_size({"width": 1280, "height": 900})
         page.evaluate(THIN)
+        page.evaluate(AXE_SCRIPT)
         colours = ["color-contrast", "link-in-text-block"]
         rest = violations(rules={rule: {"enabled": False} for rule in colours})
         page.evaluate(KINDS)

@@ -104,6 +104,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--characters", type=int, default=1_536_000)
     parser.add_argument("--text", help="a file, in place of the standard library's prose")
+    parser.add_argument(
+        "--judged", type=int, help="characters to judge by; default: all that are set aside"
+    )
     parser.add_argument("--processes", type=int, default=2, help="runs at a time")
     asked = parser.parse_args()
     steps = max(1, asked.characters // (T * B))
@@ -117,9 +120,9 @@ def main():
     def name(rate):
         return f"AdamW {rate:.0e}".replace("e-0", "e-")
 
-    with ProcessPoolExecutor(
-        asked.processes, get_context("spawn"), begin, texts(asked.text)
-    ) as pool:
+    learn, judge, vocab_size = texts(asked.text)
+    parts = learn, judge[: asked.judged], vocab_size
+    with ProcessPoolExecutor(asked.processes, get_context("spawn"), begin, parts) as pool:
         tried = [job(0, name(rate), adamw(rate)) for rate in RATES]
         seeds = range(asked.seeds)
         rows = list(pool.map(run, tried + [job(seed, "default", {}) for seed in seeds]))

@@ -85,7 +85,8 @@ def test_memory(tmp_path):
 
 
 def test_learning(tmp_path):
-    rows = measure(tmp_path, "learning", "--seeds", "2", "--characters", "1600")
+    few = ("--characters", "1600", "--judged", "2000")
+    rows = measure(tmp_path, "learning", "--seeds", "2", *few)
     names = [row["recipe"] for row in rows]
     swept = [f"AdamW {rate}e-3" for rate in (1, 2, 4, 8)]
     assert names[:6] == [*swept, "default", "default"]

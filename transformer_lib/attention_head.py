@@ -37,7 +37,7 @@ def attention_mask(
     """
     if padding_mask is None and (not causal or queries == 1):
         return None  # the last query has every key in its past
-    if not causal:
+    if padding_mask is not None and not causal:
         return padding_mask[:, None].expand(-1, queries, -1)
     i = torch.arange(keys - queries, keys, device=device)[:, None]
     j = torch.arange(keys, device=device)

@@ -5,7 +5,8 @@
 A row is a Python and what is different about it (`--list` shows them). Each Python gets an environment of its own in
 _build/matrix, with the exact versions of constraints.txt, is tested, and is deleted again, since PyTorch with what
 it needs can be several gigabytes (--keep keeps them). An environment needs 8 GB free. --quick runs the tests that
-are not slow, --chapters those chapters (or "all"), in place of all tests and all chapters. Prints a table and writes
+are not slow, --chapters those chapters (or "all"), in place of all tests and all chapters; both, with "all", run all
+chapters and the tests that are not slow. Prints a table and writes
 _build/matrix/results.json; a row that was run before keeps its last result there.
 """
 
@@ -103,8 +104,11 @@ def environment(row, folder):
 
 def chosen_tests(quick, chapters):
     """What a row runs: in words for the table, and for pytest."""
+    not_slow = ["tests", "-m", "not slow and not browser and not book"]
+    if quick and chapters == "all":
+        return "all chapters, quick tests", ["chapters", *not_slow]
     if quick:
-        return "quick tests", ["tests", "-m", "not slow and not browser and not book"]
+        return "quick tests", not_slow
     if chapters == "all":
         return "all chapters", ["chapters"]
     if chapters:

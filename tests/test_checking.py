@@ -103,6 +103,8 @@ def test_matrix_says_in_words_what_it_runs():
     assert matrix.chosen_tests(False, None)[0] == "all"
     assert matrix.chosen_tests(True, None)[0] == "quick tests"
     assert matrix.chosen_tests(False, "all") == ("all chapters", ["chapters"])
+    words, what = matrix.chosen_tests(True, "all")
+    assert words == "all chapters, quick tests" and {"chapters", "tests"} <= set(what)
     words, paths = matrix.chosen_tests(False, "01,17")
     names = [Path(path).stem for path in paths]
     assert words == "chapters 01, 17" and names == ["01_text", "17_ngrams"]

@@ -208,7 +208,7 @@ def check_passages(passages: Any) -> list[Passage]:
         )
     checked = list(passages)
     for passage in checked:
-        if not isinstance(passage, Passage):
+        if not (hasattr(passage, "text") and hasattr(passage, "source")):
             raise ValueError(
                 "passages must be a list of Passages, one of them is of type "
                 f"{type(passage).__name__}"

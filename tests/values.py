@@ -179,7 +179,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("heatmap: a number", "rows must be a list of 2 names", lambda: drawn(np.ones((2, 2)), 2)),
         ("generate: no tokenizer", "tokenizer must be a tokenizers.Tokenizer", lambda: list(generate(DECODER, None, "a"))),
         ("generate: another model", "decoder must be a Decoder", lambda: list(generate(READER, TOKENIZER, "a"))),
-        ("generate: a list", "prompt must be a list of texts", lambda: list(generate(DECODER, TOKENIZER, ["a"]))),
+        ("generate: a list", "prompt must be a string, got a list", lambda: list(generate(DECODER, TOKENIZER, ["a"]))),
         ("generate: half a character", "prompt must be valid Unicode", lambda: list(generate(DECODER, TOKENIZER, LONE))),
         ("generate: temperatures", "temperature must be", lambda: list(generate(DECODER, TOKENIZER, "a", temperature=np.ones(2)))),
         ("generate: seed", "seed must be a whole number", lambda: list(generate(DECODER, TOKENIZER, "a", seed=1.5))),

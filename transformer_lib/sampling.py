@@ -136,6 +136,9 @@ def generate(
     An empty prompt begins a new passage. choice: temperature, top_k, top_p,
     seed, cached, as in stream. `"".join(generate(...))` is the whole.
     """
+    if not isinstance(prompt, str):
+        kind = type(prompt).__name__
+        raise ValueError(f"prompt must be a string, got a {kind}")
     check_texts([prompt], "prompt")
     check_tokenizer(tokenizer)
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]

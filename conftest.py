@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import nbval.kernel
+
 from tools import notebooks
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for small models a second thread gains little
@@ -10,7 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for small models a second threa
 # is kept waiting, two threads took twenty times the processor's time of one.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars leave no trace in outputs
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has what began it
+    os.environ["IPYTHONDIR"] = notebooks.ipython_folder()
 
+
+nbval.kernel.start_new_kernel = notebooks.twice(nbval.kernel.start_new_kernel)
 
 # The files that take longest, the longest first: begun last, one of them would keep a single worker busy at the end.
 LONGEST = """

@@ -280,7 +280,8 @@ def test_rows_may_be_arrays_and_hold_whole_numbers():
 
 
 SPENT = """
-import random, resource, sys
+import random, sys
+from tests.memory import peak
 from transformer_lib.batches import encode_all
 from transformer_lib.tokens import train_tokenizer
 draw = random.Random(0)
@@ -290,9 +291,9 @@ def texts(count, length):
 tokenizer = train_tokenizer(texts(100, 100), "word")
 encode_all(texts(20, 10_000), tokenizer)  # what is needed once is there
 made = texts(3_000_000 // int(sys.argv[1]), int(sys.argv[1]))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 tokens = encode_all(made, tokenizer)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / len(tokens))
+print((peak() - before) / len(tokens))
 """
 
 

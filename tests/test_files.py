@@ -259,7 +259,8 @@ def test_tiny_shakespeare_is_the_one_everybody_means():
 # Memory
 
 LEARNING = """
-import os, random, resource, sys
+import os, random, sys
+from tests.memory import peak
 from transformer_lib.batches import Windows, encode_all
 from transformer_lib.files import estimate_memory, read_text
 from transformer_lib.splits import hold_out, overlap
@@ -270,7 +271,7 @@ texts = [passage.text for passage in kept]
 tokens = encode_all(texts, train_tokenizer(texts))
 Windows(tokens, 64, 32)(0)
 overlap(texts, [passage.text for passage in aside])
-print(said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(said, peak())
 """
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 
-from tools.notebooks import masked
+from tools import notebooks
+from tools.notebooks import masked, twice
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,3 +87,28 @@ def test_a_wrong_number_passes_behind_the_sign_only_from_every_folder(tmp_path, 
     )
     assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout, done.stdout
     assert "01_one.ipynb::Cell 1" in done.stdout.splitlines()[-2], done.stdout
+
+
+def test_kernels_keep_no_history(monkeypatch):
+    """In one file for all of them, one that waits too long takes it for damaged."""
+    folder = Path(notebooks.ipython_folder())
+    monkeypatch.setenv("IPYTHONDIR", str(folder))
+    manager, client = start_new_kernel()
+    client.execute_interactive("1 + 1", timeout=60, output_hook=print)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    assert (folder / "profile_default").is_dir() and not list(folder.rglob("history*"))
+
+
+def test_a_kernel_that_does_not_answer_is_started_once_more():
+    answers = [RuntimeError("Kernel didn't respond in 90 seconds"), "a kernel", OSError("no")]
+
+    def start(name):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return name, answer
+
+    assert twice(start)("python3") == ("python3", "a kernel")
+    with pytest.raises(OSError):
+        twice(start)("python3")

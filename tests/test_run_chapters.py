@@ -163,7 +163,12 @@ def test_an_interrupted_run_leaves_the_chapter_as_it_was_and_no_process(tmp_path
     path = a_chapter(tmp_path, f"open({str(mark)!r}, 'w').close()\nimport time\ntime.sleep(600)")
     before = path.read_bytes()
     process = subprocess.Popen(
-        command(path), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(path),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # a shell lets what it runs in the background ignore Ctrl-C, and all that this starts too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 120
     while not mark.exists() and time.monotonic() < end:

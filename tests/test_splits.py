@@ -188,18 +188,18 @@ def test_texts_may_come_one_by_one():
 
 
 SPENT = """
-import random, resource, sys, time
+import random, sys, time
+from tests.memory import peak
 from transformer_lib.splits import overlap
 draw = random.Random(0)
 words = [f"word{i}" for i in range(30_000)]
 texts = [" ".join(draw.choices(words, k=40)) for _ in range(60_000)]
 overlap(texts[:10], texts[:10])  # numpy is loaded, and what is needed once is there
 size = sum(map(len, texts)) / 1e6
-before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+before, start = peak(), time.process_time()
 found = overlap(texts, texts[::10])
 spent = time.process_time() - start
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(found["runs"], (after - before) / 1e3 / size, spent / size)
+print(found["runs"], (peak() - before) / 1e6 / size, spent / size)
 """
 
 

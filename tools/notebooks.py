@@ -1,9 +1,12 @@
 """Read and write notebooks: the chapters, their cells, what is stored below them and what of it is compared."""
 
+import atexit
 import json
 import os
 import re
-from functools import cache
+import shutil
+import tempfile
+from functools import cache, wraps
 from pathlib import Path
 
 import nbformat
@@ -21,6 +24,33 @@ def is_chapter(path):
 def chapters(folder=ROOT / "chapters"):
     """The chapters in their order: NN_name.ipynb."""
     return sorted(filter(is_chapter, Path(folder).glob("*.ipynb")))
+
+
+def ipython_folder():
+    """A new folder for the IPython of all kernels (IPYTHONDIR), which keeps no history.
+
+    In the home of whoever runs the book they would share one file, and one that had to wait for it too long
+    would put it aside as damaged.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ipython-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    profile = folder / "profile_default"
+    profile.mkdir()
+    (profile / "ipython_config.py").write_text("c.HistoryManager.enabled = False\n", "utf-8")
+    return str(folder)
+
+
+def twice(start):
+    """Start a kernel once more if it does not answer: about one in a thousand never does, and uses no processor."""
+
+    @wraps(start)
+    def start_again(*given, **named):
+        try:
+            return start(*given, **named)
+        except RuntimeError:
+            return start(*given, **named)
+
+    return start_again
 
 
 def read(path):

@@ -172,6 +172,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="run, write nothing")
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
+    os.environ["IPYTHONDIR"] = notebooks.ipython_folder()
     paths = arguments.notebooks or notebooks.chapters()
     timed = [path for path in paths if "perf_counter" in path.read_text("utf-8")]
     others = [path for path in paths if path not in timed]

@@ -189,7 +189,6 @@ PARTS = {  # of a step: how the names of their operations begin
         "aten::clamp",
         "aten::relu",
         "aten::native_layer_norm",
-        "aten::add_",
         "aten::add",
         "aten::mul",
         "aten::sum",

@@ -490,7 +490,7 @@ SHAPE = "x must have shape (B, T, 6) with B and T at least 1, got {}"
 )
 def test_input_of_another_shape_is_refused(part, shape, wanted):
     refused(SHAPE.format(shape), lambda: forward(part, torch.zeros(shape), return_attention=wanted))
-    refused(SHAPE.format(shape), lambda: check_input(torch.zeros(shape), 6))
+    refused(SHAPE.format(shape), lambda: check_input(torch.zeros(shape), torch.nn.Linear(6, 6)))
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -23,6 +23,7 @@ from transformer_lib.checks import (
     check_widths,
 )
 from transformer_lib.decoder import Decoder
+from transformer_lib.encoder import Encoder
 from transformer_lib.kv_cache import KVCache
 
 SIZES = {"vocab_size": 11, "block_size": 8}
@@ -229,8 +230,9 @@ def test_a_model_of_numpy_sizes_computes_what_one_of_plain_sizes_does():
 
 def test_good_input_is_not_refused():
     ids = torch.tensor([[0, 10]])
-    check_tokens(ids, SIZES)
-    check_tokens(ids.int(), SIZES, torch.ones(1, 8, dtype=torch.bool), past=6)
+    model = Encoder(**SIZES, embedding_dim=4, num_heads=1, num_layers=1)
+    check_tokens(ids, model)
+    check_tokens(ids.int(), model, torch.ones(1, 8, dtype=torch.bool), past=6)
     check_targets(torch.tensor([[-100, 10]]), torch.zeros(1, 2, 11))
     check_padding_mask(torch.tensor([[False, True]]), 1, 2)
     check_padding_mask(None, 1, 2)

@@ -441,7 +441,7 @@ def test_the_checks_name_what_they_are_given():
     assert check_sizes(width=3, depth=1) == {"width": 3, "depth": 1}
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
         check_sizes(width=3, depth=0)
-    sizes = {"vocab_size": 5, "block_size": 2}
+    model = Encoder(5, 2, embedding_dim=2, num_heads=1, num_layers=1)
     with pytest.raises(ValueError, match="tokens must be ids from 0"):
-        check_tokens(torch.tensor([[7]]), sizes)
-    check_tokens(torch.tensor([[0, 4]]), sizes)  # the largest that fit
+        check_tokens(torch.tensor([[7]]), model)
+    check_tokens(torch.tensor([[0, 4]]), model)  # the largest that fit

@@ -9,6 +9,7 @@ A line is (name, call, words): the call must raise ValueError or OSError with a 
 holds the words, or, where words is None, must work.
 """
 
+import copy
 import json
 import math
 import os
@@ -35,7 +36,9 @@ from transformer_lib import (
     train_tokenizer,
     view_attention,
 )
+from transformer_lib.attention_head import AttentionHead, attention_weights
 from transformer_lib.batches import Sentences, Windows, encode_all, pad, shuffled
+from transformer_lib.block import Block, init_weights
 from transformer_lib.checkpoints import Checkpoints
 from transformer_lib.defaults import check_settings, hide_rare
 from transformer_lib.devices import make_accelerator
@@ -49,9 +52,11 @@ from transformer_lib.evaluation import (
     predict,
     standard_error,
 )
+from transformer_lib.feed_forward import FeedForward
 from transformer_lib.figures import heatmap
 from transformer_lib.files import fetch, read_text
 from transformer_lib.kv_cache import KVCache
+from transformer_lib.multi_head_attention import MultiHeadAttention
 from transformer_lib.ngrams import KneserNey
 from transformer_lib.optimizers import make_optimizers
 from transformer_lib.pretraining import MaskedLanguageModel
@@ -255,6 +260,94 @@ def of_other_kinds() -> Iterator[Line]:
     )
 
 
+def of_places() -> Iterator[Line]:
+    """Numbers of another precision or on another device than the model's; queries and keys made by hand."""
+    x, ids, mask = torch.zeros(2, 3, 8), torch.zeros(2, 3).long(), torch.ones(2, 3).bool()
+    parts = {
+        "AttentionHead": AttentionHead(8, 4),
+        "MultiHeadAttention": MultiHeadAttention(8, 2),
+        "FeedForward": FeedForward(8),
+        "Block": Block(8, 2),
+        "Classifier": Classifier(8, 8, 2),
+    }
+    for name, part in parts.items():
+        given = x[0] if name == "Classifier" else x
+        for kind in (torch.float64, torch.bfloat16, torch.float16):
+            words = f"x must have the model's precision, torch.float32, got {kind}"
+            yield f"{name}: {kind}", lambda p=part, g=given, k=kind: p(g.to(k)), words
+        there = "x must be on the model's device, cpu, got meta"
+        yield f"{name}: another device", lambda p=part, g=given: p(g.to("meta")), there
+        twice = copy.deepcopy(part).double()
+        yield f"{name}: all in float64", lambda p=twice, g=given: p(g.double()), None
+    for name in ("AttentionHead", "MultiHeadAttention", "Block"):
+        yield (
+            f"{name}: a mask on another device",
+            lambda p=parts[name]: p(x, mask.to("meta")),
+            "padding_mask must be on the model's device, cpu, got meta",
+        )
+    for name, model in {
+        "Encoder": READER.encoder,
+        "Decoder": DECODER,
+        "EncoderClassifier": READER,
+    }.items():
+        yield (
+            f"{name}: tokens on another device",
+            lambda m=model: m(ids.to("meta")),
+            "tokens must be on the model's device, cpu, got meta",
+        )
+        yield (
+            f"{name}: a mask on another device",
+            lambda m=model: m(ids, padding_mask=mask.to("meta")),
+            "padding_mask must be on the model's device, cpu, got meta",
+        )
+    yield (
+        "Decoder: targets on another device",
+        lambda: DECODER(ids, ids.to("meta")),
+        "targets must be on the model's device, cpu, got meta",
+    )
+    with_autocast = lambda part, g: torch.autocast("cpu", torch.bfloat16)(part)(g)  # noqa: E731
+    yield (
+        "Block: bfloat16 under autocast",
+        lambda: with_autocast(parts["Block"], x.bfloat16()),
+        None,
+    )
+    yield (
+        "Block: float64 under autocast",
+        lambda: with_autocast(parts["Block"], x.double()),
+        "x must have the model's precision",
+    )
+    q, k = torch.randn(2, 3, 4), torch.randn(2, 5, 4)
+    for name, given, words in (
+        ("a list", ([[1.0]], k), "q must be a tensor, got a list"),
+        ("whole numbers", (q, k.long()), "k must hold floating-point numbers"),
+        ("one dimension", (q[0, 0], k), "q must have shape"),
+        ("no dimension", (q, k[0, 0, 0]), "k must have shape"),
+        ("no keys", (q, k[:, :0]), "k must have shape"),
+        ("another D", (q, k[..., :3]), "k must have the same batch and the same D as q"),
+        ("another batch", (q, k[:1]), "k must have the same batch and the same D as q"),
+        ("another precision", (q, k.double()), "k must have the model's precision"),
+        ("another device", (q, k.to("meta")), "k must be on the model's device"),
+        ("a mask of numbers", (q, k, torch.ones(3, 5)), "mask must be a bool tensor"),
+        ("a mask of another shape", (q, k, torch.ones(3, 4).bool()), "mask must be a bool tensor"),
+        (
+            "a mask elsewhere",
+            (q, k, torch.ones(3, 5).bool().to("meta")),
+            "mask must be on the model's device",
+        ),
+        ("a mask as a list", (q, k, [[True]]), "mask must be a tensor, got a list"),
+        ("a mask for all", (q, k, torch.ones(1, 5).bool()), None),
+        ("one sentence", (q[0], k[0]), None),
+    ):
+        yield f"attention_weights: {name}", lambda g=given: attention_weights(*g), words
+    yield (
+        "init_weights: no layers",
+        lambda: init_weights(DECODER, 0),
+        "num_layers must be at least 1",
+    )
+    yield "init_weights: below 0", lambda: init_weights(DECODER, 1, -1.0), "std must be at least 0"
+    yield "init_weights: no model", lambda: init_weights([], 1), "model must be of the class Module"
+
+
 def of_small_functions() -> Iterator[Line]:
     """Functions that a reader calls alone, and the library with what it has made itself."""
     config = {"model": "Decoder", "sizes": {"vocab_size": V, "block_size": 8, **SIZES}}
@@ -356,6 +449,7 @@ def table() -> Iterator[Line]:
         yield f"overlap: {name}", lambda k=kind: overlap(k, ["a"]), "train must be a list"
     yield from of_views()
     yield from of_other_kinds()
+    yield from of_places()
     yield from of_small_functions()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"
     yield "train_tokenizer: half a character", lambda: train_tokenizer([LONE]), "half a character"

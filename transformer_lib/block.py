@@ -5,17 +5,15 @@ __all__ = ['Block', 'init_weights']
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from .checks import check_input, check_not_negative
+from .checks import check_input, check_kind, check_not_negative
 from .checks import check_sizes, LayerCacheLike, size_per_head
 from .feed_forward import FeedForward
 from .multi_head_attention import MultiHeadAttention
 
 # %% ../chapters/08_block.ipynb #c08-032
 class Block(nn.Module):
-    """Attention, then feed-forward, each on a normalised copy and added.
-
-    Pre-norm (Xiong et al. 2020). The options are MultiHeadAttention's.
-    """
+    """Attention, then feed-forward, each on a normalised copy and added:
+    pre-norm (Xiong et al. 2020). The options are MultiHeadAttention's."""
 
     def __init__(
         self, embedding_dim: int, num_heads: int, *, causal=False, dropout=0.0
@@ -38,7 +36,7 @@ class Block(nn.Module):
         cache: LayerCacheLike | None = None,
     ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B H T T"] | None]:
         """x with both branches added, and maps, as in MultiHeadAttention."""
-        check_input(x, self.attention.projection.in_features)
+        check_input(x, self.attention.projection)
         y = self.attention_norm(x)
         y, maps = self.attention(
             y, padding_mask, return_attention=return_attention, cache=cache
@@ -53,6 +51,7 @@ def init_weights(model: nn.Module, num_layers: int, std: float = 0.02) -> None:
     Linear layers and embeddings: normal, standard deviation std, biases 0; the
     2 num_layers that write to the residual stream: std / sqrt(2 num_layers).
     """
+    check_kind("model", model, nn.Module)
     check_sizes(num_layers=num_layers)
     check_not_negative(std=std)
     writers = ("attention.projection", "feed_forward.contract")

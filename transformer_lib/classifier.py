@@ -38,7 +38,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C"]) -> Float[Tensor, "B K"]:
         """Log-probabilities of the classes; exp of each row sums to 1."""
-        check_shape(x, ("B",), self.hidden.in_features)
+        check_shape(x, ("B",), self.hidden)
         return self.output(self.hidden(x).relu()).log_softmax(-1)
 
 # %% ../chapters/10_classifier.ipynb #c10-044

@@ -79,7 +79,7 @@ class Decoder(nn.Module):
         """
         check_cache(cache, return_attention)
         past = 0 if cache is None else cache.length
-        check_tokens(tokens, self.sizes, padding_mask, past)
+        check_tokens(tokens, self, padding_mask, past)
         tables = self.token_embedding, self.position_embedding
         x, maps = embed(tokens, *tables, padding_mask, past), []  # (B, T, C)
         layers = [None] * len(self.blocks) if cache is None else cache.layers

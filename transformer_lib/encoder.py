@@ -63,7 +63,7 @@ class Encoder(nn.Module):
 
         padding_mask: True at real tokens.
         """
-        check_tokens(tokens, self.sizes, padding_mask)
+        check_tokens(tokens, self, padding_mask)
         tables = self.token_embedding, self.position_embedding
         x, maps = embed(tokens, *tables, padding_mask), []
         for block in self.blocks:

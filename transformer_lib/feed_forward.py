@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         """The network on each position of x alone."""
-        check_input(x, self.expand.in_features)
+        check_input(x, self.expand)
         rows = x.flatten(0, 1)  # (B T, C): no position knows of another
         inner = self.expand(rows).relu()  # (B T, 4C)
         return self.dropout(self.contract(inner)).view_as(x)

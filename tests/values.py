@@ -327,6 +327,11 @@ def of_places() -> Iterator[Line]:
         ("another batch", (q, k[:1]), "k must have the same batch and the same D as q"),
         ("another precision", (q, k.double()), "k must have the model's precision"),
         ("another device", (q, k.to("meta")), "k must be on the model's device"),
+        (
+            "another precision elsewhere",
+            (q.to("meta"), k.half().to("meta")),
+            "k must have the model's precision",
+        ),
         ("a mask of numbers", (q, k, torch.ones(3, 5)), "mask must be a bool tensor"),
         ("a mask of another shape", (q, k, torch.ones(3, 4).bool()), "mask must be a bool tensor"),
         (
@@ -334,6 +339,7 @@ def of_places() -> Iterator[Line]:
             (q, k, torch.ones(3, 5).bool().to("meta")),
             "mask must be on the model's device",
         ),
+        ("a mask for more", (q, k, torch.ones(4, 2, 3, 5).bool()), "mask must be a bool tensor"),
         ("a mask as a list", (q, k, [[True]]), "mask must be a tensor, got a list"),
         ("a mask for all", (q, k, torch.ones(1, 5).bool()), None),
         ("one sentence", (q[0], k[0]), None),
@@ -714,6 +720,33 @@ def fuzz(seconds: float) -> list[str]:
 
         tried(f"train_tokenizer {texts!r} {kind} {damage}", there_and_back)
 
+    tensors = {
+        **{
+            type(p).__name__: p
+            for p in (AttentionHead(8, 4), MultiHeadAttention(8, 2), FeedForward(8), Block(8, 2))
+        },
+        "Classifier": Classifier(8, 8, 2),
+        "Encoder": READER.encoder,
+        "EncoderClassifier": READER,
+        "Decoder": DECODER,
+        "attention_weights": attention_weights,
+    }
+
+    def shapes(name: str, one, two, three) -> None:
+        made = [
+            torch.randint(-1, 12, shape).to(device, kind)
+            for shape, kind, device in (one, two, three)
+        ]
+        made = (
+            made[: 1 if name in ("Classifier", "FeedForward") else 2]
+            if name != "attention_weights"
+            else made
+        )
+        tried(
+            f"{name} {[(tuple(t.shape), t.dtype, t.device) for t in made]}",
+            lambda: tensors[name](*made),
+        )
+
     def command(text: str, option: str, value) -> None:
         line = ["generate", str(FOLDER / "fuzzed"), "--prompt", text, f"--{option}={value}"]
         done = CliRunner().invoke(app, [*line, "--tokens=2"] if option != "tokens" else line)
@@ -727,6 +760,11 @@ def fuzz(seconds: float) -> list[str]:
     other = st.one_of(st.floats(), st.none(), st.text(max_size=3), st.booleans())
     dim = st.one_of(st.integers(-3, 40), st.sampled_from([2**31, 2**63]), other)
     row = st.lists(st.one_of(st.integers(-2, 40), st.floats(), st.booleans()), max_size=5)
+    tensor = st.tuples(
+        st.lists(st.sampled_from([0, 1, 2, 3, 8]), max_size=4),
+        st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool]),
+        st.sampled_from(["cpu", "cpu", "cpu", "meta"]),
+    )
     parts = [
         given(content, st.sampled_from([".txt", ".tsv", ".csv", ".jsonl"]))(files),
         given(st.sampled_from(sorted(saved)), st.integers(0), st.integers(0, 255))(damaged),
@@ -737,6 +775,7 @@ def fuzz(seconds: float) -> list[str]:
         given(dim, dim, dim, number)(sizes),
         given(row, row)(rows_of_numbers),
         given(number, number, number)(chances),
+        given(st.sampled_from(sorted(tensors)), tensor, tensor, tensor)(shapes),
         given(
             st.lists(st.text(max_size=20), max_size=4),
             st.sampled_from(["char", "word", "bpe"]),

@@ -4,6 +4,7 @@ __all__ = []
 # %% ../chapters/23_checks.ipynb #c23-002
 import math
 from collections.abc import Callable, Hashable, Sequence
+from itertools import zip_longest
 from numbers import Real
 from operator import index
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -130,8 +131,9 @@ def check_place(name: str, value: Tensor, like: Tensor) -> None:
         )
     if value.dtype == like.dtype or not value.is_floating_point():
         return
-    double = value.dtype == torch.float64
-    if double or not torch.is_autocast_enabled(value.device.type):
+    kind, double = value.device.type, value.dtype == torch.float64
+    known = torch.amp.is_autocast_available(kind)
+    if double or not (known and torch.is_autocast_enabled(kind)):
         raise ValueError(
             f"{name} must have the model's precision, {like.dtype}, "
             f"got {value.dtype}"
@@ -219,8 +221,8 @@ def check_queries(q: Tensor, k: Tensor, mask: Tensor | None = None) -> None:
         return
     check_tensor("mask", mask)
     shape = (*batch, q.shape[-2], k.shape[-2])
-    fits = zip(reversed(mask.shape), reversed(shape), strict=False)
-    if mask.dtype != torch.bool or not all(m in (1, s) for m, s in fits):
+    pairs = zip_longest(reversed(mask.shape), reversed(shape), fillvalue=1)
+    if mask.dtype != torch.bool or any(m not in (1, s) for m, s in pairs):
         raise ValueError(
             f"mask must be a bool tensor for scores of shape {shape}, True "
             f"where a query may look, got {mask.dtype} of shape "

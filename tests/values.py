@@ -45,28 +45,40 @@ from transformer_lib.devices import make_accelerator
 from transformer_lib.evaluation import (
     accuracy,
     bag_of_words,
+    class_log_probs,
     compare,
     cross_entropy,
+    evaluating,
     per_class,
+    per_sentence,
     per_text,
     predict,
     standard_error,
+    token_losses,
 )
 from transformer_lib.feed_forward import FeedForward
-from transformer_lib.figures import heatmap
+from transformer_lib.figures import draw_model, heatmap
 from transformer_lib.files import fetch, read_text
 from transformer_lib.kv_cache import KVCache
 from transformer_lib.multi_head_attention import MultiHeadAttention
 from transformer_lib.ngrams import KneserNey
-from transformer_lib.optimizers import make_optimizers
-from transformer_lib.pretraining import MaskedLanguageModel
-from transformer_lib.sampling import generate, probabilities, stream
-from transformer_lib.saving import build, checksum, read_checkpoint, write_checkpoint
+from transformer_lib.optimizers import Muon, make_optimizers, orthogonalize
+from transformer_lib.pretraining import (
+    MaskedLanguageModel,
+    MaskedWindows,
+    finetuning_loss,
+    mask_tokens,
+    masked_loss,
+    without_sources,
+)
+from transformer_lib.sampling import generate, probabilities, sample_next_token, stream
+from transformer_lib.saving import build, checksum, load_stored, read_checkpoint, write_checkpoint
 from transformer_lib.seeing_attention import (
     ablation,
     entropy,
     gradient_times_input,
     rank_correlation,
+    weight_on,
 )
 from transformer_lib.splits import file_of, hold_out, overlap, split_by_source
 from transformer_lib.tables import read_table
@@ -440,6 +452,136 @@ def of_small_functions() -> Iterator[Line]:
         yield name, call, words
 
 
+def of_losses() -> Iterator[Line]:
+    """What scores a model, in training and after it, and what hides tokens for it."""
+    masked = MaskedLanguageModel(READER.encoder)
+    window, asked = MaskedWindows(IDS, 4, 2)(0)
+    tokens, mask, labels = rows()(0)
+    chance = torch.Generator()
+    third = Sentences([*ROWS, Passage("a", "s", "c")], TOKENIZER, ["a", "b", "c"], 8, 4)
+    hide = lambda t=window, size=V, share=0.5, by=chance: lambda: mask_tokens(t, size, share, by)  # noqa: E731
+    windows = lambda t=IDS, step=0, **k: lambda: MaskedWindows(t, 4, 2, **k)(step)  # noqa: E731
+    tuned = lambda *batch, **k: lambda: finetuning_loss(READER, batch, **k)  # noqa: E731
+    judged = lambda names, seen: lambda: per_class(READER, TOKENIZER, names, ROWS, seen)  # noqa: E731
+    for name, words, call in (
+        ("evaluating: None", "model must be of the class Module, got a NoneType", lambda: evaluating(None).__enter__()),
+        ("evaluating: a list", "model must be of the class Module, got a list", lambda: evaluating([READER]).__enter__()),
+        ("class_log_probs: a decoder", "model must be of the class EncoderClassifier, got a Decoder", lambda: class_log_probs(DECODER, rows())),
+        ("class_log_probs: a layer", "model must be of the class EncoderClassifier, got a Linear", lambda: class_log_probs(torch.nn.Linear(2, 2), rows())),
+        ("class_log_probs: compiled", None, lambda: class_log_probs(torch.compile(READER, backend="eager"), rows())),
+        ("per_sentence: a third class", "sentences must be of the model's 2 classes", lambda: per_sentence(READER, third)),
+        ("per_sentence: Windows", "sentences must be Sentences", lambda: per_sentence(READER, Windows(IDS, 4, 2))),
+        ("per_class: a third class", "labels must name the model's 2 classes", judged(["a", "b", "c"], set())),
+        ("per_class: seen, None", "seen must be of the class set, got a NoneType", judged(["a", "b"], None)),
+        ("per_class: seen, a text", "seen must be of the class set, got a str", judged(["a", "b"], "a")),
+        ("token_losses: an encoder", "model must be a decoder, got a Encoder", lambda: token_losses(READER.encoder, IDS)),
+        ("token_losses: a masked model", "model must be a decoder, got a MaskedLanguageModel", lambda: token_losses(masked, IDS)),
+        ("token_losses: stride", "stride must be a whole number", lambda: token_losses(DECODER, IDS, stride=9)),
+        ("without_sources: None", "passages must be a list of Passages", lambda: without_sources(None, ROWS)),
+        ("without_sources: texts", "passages must be a list of Passages", lambda: without_sources(TEXTS, ROWS)),
+        ("without_sources: held out, None", "held_out must be a list of Passages", lambda: without_sources(ROWS, None)),
+        ("without_sources: held out, one", "held_out must be a list of Passages", lambda: without_sources(ROWS, ROWS[0])),
+        ("without_sources: held out, texts", "held_out must be a list of Passages", lambda: without_sources(ROWS, ROWS, TEXTS)),
+        ("without_sources", None, lambda: without_sources(iter(ROWS), iter(ROWS[:2]))),
+        ("mask_tokens: a list", "tokens must be a tensor, got a list", hide([[4, 5]])),
+        ("mask_tokens: floats", "tokens must be whole numbers", hide(window.float())),
+        ("mask_tokens: strange ids", "tokens must be ids from 0", hide(window + V)),
+        ("mask_tokens: size, a text", "vocab_size must be a whole number", hide(size=str(V))),
+        ("mask_tokens: only special tokens", "vocab_size must be a whole number, 5 to", hide(size=4)),
+        ("mask_tokens: share, None", "share must be from 0 to 1, got None", hide(share=None)),
+        ("mask_tokens: share, nan", "share must be from 0 to 1, got nan", hide(share=math.nan)),
+        ("mask_tokens: share, above 1", "share must be from 0 to 1, got 1.5", hide(share=1.5)),
+        ("mask_tokens: generator, a seed", "generator must be of the class Generator", hide(by=5)),
+        ("mask_tokens: generator, None", "generator must be of the class Generator", hide(by=None)),
+        ("mask_tokens", None, hide(window.int(), np.int64(V))),
+        ("MaskedWindows: share, a text", "share must be above 0", windows(share="0.1")),
+        ("MaskedWindows: share, None", "share must be above 0", windows(share=None)),
+        ("MaskedWindows: below 0", "tokens must be ids from 0", windows(-IDS)),
+        ("MaskedWindows: only special tokens", "not only special tokens", windows(IDS * 0)),
+        ("MaskedWindows: half a step", "step must be a whole number", windows(step=1.5)),
+        ("MaskedWindows: numpy step", None, windows(step=np.int64(3))),
+        ("MaskedWindows: any seed", None, windows(seed=-(10**30))),
+        ("MaskedLanguageModel: chosen, a list", "chosen must be a tensor", lambda: masked(window, chosen=[1])),
+        ("MaskedLanguageModel: chosen, numbers", "chosen must be bool", lambda: masked(window, chosen=window)),
+        ("MaskedLanguageModel: chosen, shape", "chosen must be bool", lambda: masked(window, chosen=window[:1] > 0)),
+        ("masked_loss: no model", "model must be of the class MaskedLanguageModel", lambda: masked_loss(None, (window, asked))),
+        ("masked_loss: a decoder", "model must be of the class MaskedLanguageModel", lambda: masked_loss(DECODER, (window, asked))),
+        ("masked_loss: batch, None", "batch must be the tensors (inputs, targets), got (NoneType)", lambda: masked_loss(masked, None)),
+        ("masked_loss: batch, three", "got (Tensor, Tensor, Tensor)", lambda: masked_loss(masked, (tokens, mask, labels))),
+        ("masked_loss: targets, shape", "targets must have the shape of inputs", lambda: masked_loss(masked, (window, asked[:1]))),
+        ("masked_loss: targets, floats", "targets must be whole numbers", lambda: masked_loss(masked, (window, asked.float()))),
+        ("masked_loss: targets, strange", "targets must be ids from 0", lambda: masked_loss(masked, (window, window + V))),
+        ("masked_loss", None, lambda: masked_loss(masked, [window, asked])),
+        ("finetuning_loss: no model", "model must be of the class Module", lambda: finetuning_loss("m", (tokens, mask, labels))),
+        ("finetuning_loss: hidden, None", "hidden must be from 0 to below 1, got None", tuned(tokens, mask, labels, hidden=None)),
+        ("finetuning_loss: smoothing, nan", "smoothing must be from 0", tuned(tokens, mask, labels, smoothing=math.nan)),
+        ("finetuning_loss: batch, two", "batch must be the tensors (tokens, padding_mask, labels)", tuned(tokens, labels)),
+        ("finetuning_loss: mask, None", "batch must be the tensors", tuned(tokens, None, labels)),
+        ("finetuning_loss: mask, numbers", "padding_mask must be bool", tuned(tokens, mask.long(), labels)),
+        ("finetuning_loss: mask, one row", "padding_mask must be bool", tuned(tokens, mask[:1], labels)),
+        ("finetuning_loss: floats", "tokens must be whole numbers", tuned(tokens.float(), mask, labels)),
+        ("finetuning_loss: labels, floats", "labels must be whole numbers", tuned(tokens, mask, labels.float())),
+        ("finetuning_loss: labels, too few", "labels must be 4 numbers from 0 to 1", tuned(tokens, mask, labels[:1])),
+        ("finetuning_loss: labels, strange", "labels must be 4 numbers from 0 to 1", tuned(tokens, mask, labels + 2)),
+        ("finetuning_loss", None, tuned(tokens, mask, labels)),
+    ):  # fmt: skip
+        yield name, call, words
+
+
+def of_steps_and_drawings() -> Iterator[Line]:
+    """A step of an optimizer, a drawn token, a stored model, and what is drawn of maps."""
+    square, weight = torch.eye(2), [torch.nn.Parameter(torch.eye(2))]
+    maps, scores = torch.full((2, 3, 3), 1 / 3), torch.zeros(1, V)
+    picks = lambda by: lambda: sample_next_token(scores, generator=by)  # noqa: E731
+    look = lambda **k: lambda: drawn([[1, 2]], **k)  # noqa: E731
+    for name, words, call in (
+        ("orthogonalize: None", "updates must be a tensor, got a NoneType", lambda: orthogonalize(None)),
+        ("orthogonalize: one matrix", "updates must be floating-point matrices (n, rows, columns), got (2, 2)", lambda: orthogonalize(square)),
+        ("orthogonalize: whole numbers", "updates must be floating-point", lambda: orthogonalize(square[None].long())),
+        ("orthogonalize: complex", "updates must be floating-point", lambda: orthogonalize(square[None] * 1j)),
+        ("orthogonalize: dtype, a text", "dtype must be a floating-point type or None", lambda: orthogonalize(square[None], "float32")),
+        ("orthogonalize: dtype, whole", "dtype must be a floating-point type or None", lambda: orthogonalize(square[None], torch.int32)),
+        ("Muon: params, None", "params must be matrices, or groups of them", lambda: Muon(None)),
+        ("Muon: params, a tensor", "params must be matrices, or groups of them", lambda: Muon(weight[0])),
+        ("Muon: params, texts", "params must be matrices, or groups of them", lambda: Muon(["a"])),
+        ("Muon: params, no group", "params must be matrices, or groups of them", lambda: Muon([{"lr": 1.0}])),
+        ("Muon: params, whole numbers", "params must be matrices", lambda: Muon([square.long()])),
+        ("Muon: params, empty", "params must be matrices", lambda: Muon([square[:0]])),
+        ("Muon: lr, None", "lr must be at least 0, got None", lambda: Muon(weight, None)),
+        ("Muon: lr, nan", "lr must be at least 0, got nan", lambda: Muon(weight, math.nan)),
+        ("Muon: lr of a group", "lr must be at least 0, got -1", lambda: Muon([{"params": weight, "lr": -1}])),
+        ("Muon: weight_decay, a text", "weight_decay must be at least 0", lambda: Muon(weight, weight_decay="0")),
+        ("Muon: momentum, 1", "momentum must be from 0 to below 1, got 1", lambda: Muon(weight, momentum=1)),
+        ("Muon: momentum, None", "momentum must be from 0 to below 1", lambda: Muon(weight, momentum=None)),
+        ("Muon: dtype, whole", "dtype must be a floating-point type", lambda: Muon(weight, dtype=torch.int32)),
+        ("Muon", None, lambda: Muon(iter(weight), dtype=torch.bfloat16)),
+        ("make_optimizers: nothing to train", "model must be a module with parameters", lambda: make_optimizers(torch.nn.Identity(), 0.1)),
+        ("sample_next_token: generator, a seed", "generator must be of the class Generator", picks(5)),
+        ("sample_next_token: generator, greedy", "generator must be of the class Generator", lambda: sample_next_token(scores, 0, generator="a")),
+        ("sample_next_token: a list", "logits must be a tensor", lambda: sample_next_token([[1.0]], 0)),
+        ("sample_next_token", None, picks(None)),
+        ("load_stored: None", "name must be one of", lambda: load_stored(None)),
+        ("load_stored: a place", "name must be one of", lambda: load_stored("generator/..")),
+        ("weight_on: where, numbers", "where must be a bool tensor that fits", lambda: weight_on(maps, torch.ones(3))),
+        ("weight_on: where, length", "where must be a bool tensor that fits", lambda: weight_on(maps, torch.ones(4) > 0)),
+        ("weight_on: where, more maps", "where must be a bool tensor that fits", lambda: weight_on(maps[0], maps > 0)),
+        ("weight_on: maps, a list", "maps must be a tensor, got a list", lambda: weight_on([[1.0]], maps > 0)),
+        ("weight_on", None, lambda: weight_on(maps, torch.ones(1, 3) > 0)),
+        ("ablation: score, None", "score must be a function, got a NoneType", lambda: ablation(None, IDS[None, :4], 0)),
+        ("ablation: replacement, a text", "replacement must be a whole number", lambda: ablation(len, IDS[None, :4], "the")),
+        ("ablation: replacement, half", "replacement must be a whole number", lambda: ablation(len, IDS[None, :4], 1.5)),
+        ("gradient_times_input: score, a list", "score must be a function, got a list", lambda: gradient_times_input([1], DECODER.token_embedding, IDS[None, :4])),
+        ("draw_model: another part", "part must be one of", lambda: draw_model(["text"])),
+        ("heatmap: ax, a text", "ax must be the axes of a figure, got a str", look(ax="a")),
+        ("heatmap: cmap, a list", "cmap must be a colour map, got [1]", look(cmap=[1])),
+        ("heatmap: cmap, a strange name", "cmap must be a colour map, got 'dark'", look(cmap="dark")),
+        ("heatmap: vmin, a list", "vmin must be a finite number or None", look(vmin=[1])),
+        ("heatmap: vmax, nan", "vmax must be a finite number or None", look(vmax=math.nan)),
+        ("heatmap: vmin, above vmax", "vmin must not be above vmax, got 2 and 1", look(vmin=2, vmax=1)),
+    ):  # fmt: skip
+        yield name, call, words
+
+
 def drawn(*given, **options) -> None:
     """Draw a heatmap, as a picture needs it."""
     with warnings.catch_warnings():  # of signs that the font lacks
@@ -457,6 +599,8 @@ def table() -> Iterator[Line]:
     yield from of_other_kinds()
     yield from of_places()
     yield from of_small_functions()
+    yield from of_losses()
+    yield from of_steps_and_drawings()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"
     yield "train_tokenizer: half a character", lambda: train_tokenizer([LONE]), "half a character"
     yield "train_tokenizer: kind", lambda: train_tokenizer(TEXTS, "syllable"), "kind must be"

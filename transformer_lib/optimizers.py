@@ -4,12 +4,13 @@ __all__ = ['orthogonalize', 'Muon', 'make_optimizers']
 # %% ../chapters/12_optimizers.ipynb #c12-002
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from jaxtyping import Float
 import torch
 from torch import Tensor, nn
 
-from .checks import check_not_negative
+from .checks import check_not_negative, check_tensor, holds
 from .speed import AdamW
 
 # %% ../chapters/12_optimizers.ipynb #c12-042
@@ -72,6 +73,13 @@ def orthogonalize(
 ) -> Float[Tensor, "n rows columns"]:
     """Each matrix with its singular values near 1, by five Newton-Schulz
     rounds (Jordan et al. 2024). dtype: of the products; None: the fastest."""
+    check_tensor("updates", updates)
+    if updates.ndim != 3 or not updates.is_floating_point():
+        raise ValueError(
+            "updates must be floating-point matrices (n, rows, columns), got "
+            f"{tuple(updates.shape)} of {updates.dtype}"
+        )
+    _check_dtype(dtype)
     m, n = sorted(updates.shape[1:])
     dtype = dtype or products_dtype(updates.device)
     if dtype == torch.float32 and m * n < 4096:
@@ -98,9 +106,14 @@ class Muon(torch.optim.Optimizer):
         self, params, lr=1e-3, *, weight_decay=0.1, momentum=0.95, dtype=None
     ):
         settings = dict(lr=lr, weight_decay=weight_decay, momentum=momentum)
-        super().__init__(params, settings | {"dtype": dtype})
+        try:
+            super().__init__(params, settings | {"dtype": dtype})
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"params must be matrices, or groups of them: {error}"
+            ) from None
         for group in self.param_groups:
-            _check_matrices(group["params"])
+            _check_group(**group)
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
@@ -129,11 +142,28 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(matrices, updates.unbind(), alpha=-lr * length)
 
 # %% ../chapters/12_optimizers.ipynb #c12-065
-def _check_matrices(params: list[Tensor]) -> None:
+def _check_dtype(dtype: Any) -> None:
+    """Raise a ValueError unless products can be done in it."""
+    floats = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+    if dtype is not None and not floats:
+        raise ValueError(
+            f"dtype must be a floating-point type or None, got {dtype!r}"
+        )
+
+
+def _check_group(params, lr, weight_decay, momentum, dtype, **_) -> None:
+    """Raise a ValueError unless a group can be trained."""
+    check_not_negative(lr=lr, weight_decay=weight_decay)
+    if not holds(lambda m: 0 <= m < 1, momentum):
+        raise ValueError(
+            f"momentum must be from 0 to below 1, got {momentum!r}"
+        )
+    _check_dtype(dtype)
     for p in params:
-        if p.ndim != 2:
+        if p.ndim != 2 or not p.numel() or not p.is_floating_point():
             raise ValueError(
-                f"params must be matrices, got one of shape {tuple(p.shape)}"
+                "params must be matrices, got one of shape "
+                f"{tuple(p.shape)} and {p.dtype}"
             )
 
 
@@ -181,9 +211,11 @@ def make_optimizers(
     check_not_negative(learning_rate=learning_rate)
     if learning_rate == 0:
         raise ValueError("learning_rate must be above 0, got 0")
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, nn.Module) or not [*model.parameters()]:
         kind = type(model).__name__
-        raise ValueError(f"model must be a module, got a {kind}")
+        raise ValueError(
+            f"model must be a module with parameters, got a {kind}"
+        )
     check_not_negative(weight_decay=weight_decay)
     matrices, others, no_decay = _sorted(model, muon)
     groups = [

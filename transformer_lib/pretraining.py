@@ -3,6 +3,7 @@
 __all__ = ['without_sources', 'mask_tokens', 'MaskedWindows', 'MaskedLanguageModel', 'masked_loss', 'finetuning_loss']
 # %% ../chapters/15_pretraining.ipynb #c15-002
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batches import Windows
-from .checks import check_kind
+from .checks import check_ids, check_kind, check_tensor
+from .checks import check_step, check_whole_numbers
+from .checks import holds, readable, whole_number
 from .encoder import Encoder
-from .text import Passage
+from .text import Passage, check_passages
 from .tokens import MASK, SPECIAL_TOKENS
 
 # %% ../chapters/15_pretraining.ipynb #c15-004
@@ -20,7 +23,9 @@ def without_sources(
     passages: Iterable[Passage], *held_out: Iterable[Passage]
 ) -> list[Passage]:
     """The passages that share no source with any list in held_out."""
-    held = {passage.source for part in held_out for passage in part}
+    parts = [check_passages(part, "held_out") for part in held_out]
+    held = {passage.source for part in parts for passage in part}
+    passages = check_passages(passages)
     return [passage for passage in passages if passage.source not in held]
 
 # %% ../chapters/15_pretraining.ipynb #c15-012
@@ -38,9 +43,15 @@ def mask_tokens(
     Of the positions asked, 8 in 10 become <mask>, 1 in 10 a random token,
     1 in 10 stay (Devlin et al. 2019). All other targets are IGNORE.
     """
-    draw = torch.rand(tokens.shape, generator=generator).to(tokens.device)
-    draw = draw.masked_fill(tokens < len(SPECIAL_TOKENS), 1.0)
+    check_whole_numbers("tokens", tokens)
     low = len(SPECIAL_TOKENS)
+    vocab_size = whole_number("vocab_size", vocab_size, low + 1, 2**31)
+    check_ids("tokens", tokens, vocab_size)
+    if not holds(lambda s: 0 <= s <= 1, share):
+        raise ValueError(f"share must be from 0 to 1, got {share!r}")
+    check_kind("generator", generator, torch.Generator)
+    draw = torch.rand(tokens.shape, generator=generator).to(tokens.device)
+    draw = draw.masked_fill(tokens < low, 1.0)
     strange = torch.randint(low, vocab_size, tokens.shape, generator=generator)
     inputs = strange.to(tokens.device).where(draw < 0.9 * share, tokens)
     inputs = inputs.masked_fill(draw < 0.8 * share, MASK)
@@ -65,14 +76,23 @@ class MaskedWindows(Windows):
         share: float = 0.15,
     ):
         super().__init__(tokens, block_size, batch_size, seed)
-        if not 0 < share < 1:
-            raise ValueError(f"share must be above 0 and below 1, got {share}")
-        self.share, self.vocab_size = share, int(tokens.max()) + 1
+        if not holds(lambda s: 0 < s < 1, share):
+            raise ValueError(
+                f"share must be above 0 and below 1, got {share!r}"
+            )
+        low, high = (int(t) for t in self.tokens.aminmax())
+        if low < 0 or high < len(SPECIAL_TOKENS):
+            raise ValueError(
+                "tokens must be ids from 0, and not only special tokens, got "
+                f"{low} to {high}"
+            )
+        self.share, self.vocab_size = share, high + 1
 
     def __call__(self, step: int):
         """The batch of a step: inputs and targets, both (B, T)."""
         window, _ = super().__call__(step)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        seed = (self.seed * 1_000_003 + check_step(step)) % 2**64
+        generator = torch.Generator().manual_seed(seed)
         return mask_tokens(window, self.vocab_size, self.share, generator)
 
 # %% ../chapters/15_pretraining.ipynb #c15-025
@@ -99,19 +119,58 @@ class MaskedLanguageModel(nn.Module):
         """
         x = self.encoder(tokens, padding_mask, return_attention=False)[0]
         if chosen is not None:
+            check_tensor("chosen", chosen)
+            if chosen.dtype != torch.bool or chosen.shape != tokens.shape:
+                raise ValueError(
+                    "chosen must be bool and of the shape of tokens, "
+                    f"{tuple(tokens.shape)}, got {chosen.dtype} of shape "
+                    f"{tuple(chosen.shape)}"
+                )
             x = x[chosen]  # (n, C)
         return self.projection(self.norm(x))
 
 # %% ../chapters/15_pretraining.ipynb #c15-027
+def _parts(batch: Any, *names: str) -> list[Tensor]:
+    """The tensors of a batch, one a name, or a ValueError."""
+    given = batch if isinstance(batch, (tuple, list)) else [batch]
+    kinds = [type(part).__name__ for part in given]
+    if kinds != ["Tensor"] * len(names):
+        raise ValueError(
+            f"batch must be the tensors ({', '.join(names)}), got "
+            f"({', '.join(kinds)})"
+        )
+    return list(given)
+
+
 def masked_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     """The mean cross-entropy on the hidden tokens of a batch."""
-    inputs, targets = batch
+    check_kind("model", model, MaskedLanguageModel)
+    inputs, targets = _parts(batch, "inputs", "targets")
+    check_whole_numbers("targets", targets)
+    if targets.shape != inputs.shape:
+        raise ValueError(
+            f"targets must have the shape of inputs, {tuple(inputs.shape)}, "
+            f"got {tuple(targets.shape)}"
+        )
     chosen = targets != IGNORE
     logits = model(inputs, chosen=chosen).float()  # (n, V)
-    total = F.cross_entropy(logits, targets[chosen], reduction="sum")
+    answers = targets[chosen]
+    check_ids("targets", answers, logits.shape[-1])
+    total = F.cross_entropy(logits, answers, reduction="sum")
     return total / chosen.sum().clamp(min=1)
 
 # %% ../chapters/15_pretraining.ipynb #c15-050
+def _check_labels(labels: Tensor, B: int, K: int) -> None:
+    """Raise a ValueError unless labels are B numbers of K classes."""
+    check_whole_numbers("labels", labels)
+    wrong = readable(labels) and ((labels < 0) | (labels >= K)).any()
+    if labels.shape != (B,) or wrong:
+        raise ValueError(
+            f"labels must be {B} numbers from 0 to {K - 1}, got "
+            f"{labels.tolist()!r:.60}"
+        )
+
+
 def finetuning_loss(
     model: nn.Module, batch: tuple, hidden: float = 0.2, smoothing: float = 0.1
 ) -> Float[Tensor, ""]:
@@ -121,12 +180,23 @@ def finetuning_loss(
     each target spread over all classes (Szegedy et al. 2016). Both below 1.
     """
     for name, share in (("hidden", hidden), ("smoothing", smoothing)):
-        if not 0 <= share < 1:
-            raise ValueError(f"{name} must be from 0 to below 1, got {share}")
-    tokens, padding_mask, labels = batch
+        if not holds(lambda s: 0 <= s < 1, share):
+            raise ValueError(
+                f"{name} must be from 0 to below 1, got {share!r}"
+            )
+    check_kind("model", model, nn.Module)
+    names = "tokens", "padding_mask", "labels"
+    tokens, padding_mask, labels = _parts(batch, *names)
+    shape = tuple(tokens.shape)
+    if padding_mask.dtype != torch.bool or padding_mask.shape != shape:
+        raise ValueError(
+            f"padding_mask must be bool and of the shape of tokens, {shape}, "
+            f"got {padding_mask.dtype} of shape {tuple(padding_mask.shape)}"
+        )
     draw = torch.rand(tokens.shape, device=tokens.device)
     tokens = tokens.masked_fill((draw < hidden) & padding_mask, MASK)
     log_probs = model(tokens, padding_mask, return_attention=False)[0]
+    _check_labels(labels, *log_probs.shape)
     return F.cross_entropy(
         log_probs.float(), labels, label_smoothing=smoothing
     )

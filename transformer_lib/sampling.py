@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .checks import check_banned, check_logits
 from .checks import check_sampling, check_seed
-from .checks import holds, ids_of
+from .checks import check_kind, holds, ids_of
 from .decoder import Decoder
 from .kv_cache import Continuation
 from .text import check_texts
@@ -61,6 +61,8 @@ def sample_next_token(
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "B 1"]:
     """Draw the next token of every row, (B, 1), from probabilities(...)."""
+    if generator is not None:
+        check_kind("generator", generator, torch.Generator)
     if holds(lambda t: t == 0, temperature):  # the largest, without a draw
         check_logits(logits)
         check_sampling(temperature, top_k, top_p)

@@ -197,20 +197,20 @@ def check_lengths(shortest: Any, longest: Any) -> None:
         )
 
 
-def check_passages(passages: Any) -> list[Passage]:
+def check_passages(passages: Any, name: str = "passages") -> list[Passage]:
     """The passages as a list; ValueError for anything else in it."""
     if isinstance(passages, (str, bytes)) or not isinstance(
         passages, Iterable
     ):
         raise ValueError(
-            "passages must be a list of Passages, got one "
+            f"{name} must be a list of Passages, got one "
             f"{type(passages).__name__}"
         )
     checked = list(passages)
     for passage in checked:
         if not (hasattr(passage, "text") and hasattr(passage, "source")):
             raise ValueError(
-                "passages must be a list of Passages, one of them is of type "
+                f"{name} must be a list of Passages, one of them is of type "
                 f"{type(passage).__name__}"
             )
     return checked

@@ -671,9 +671,9 @@ def weight_on(
     """
     check_tensor("maps", maps)
     check_tensor("where", where)
-    shape = maps.shape
+    shape, T = maps.shape, maps.shape[-1:]
     fits = holds(
-        lambda s: torch.broadcast_shapes(shape, s) == shape, where.shape
+        lambda s: torch.broadcast_shapes(shape, s)[-1:] == T, where.shape
     )
     if where.dtype != torch.bool or not fits:
         raise ValueError(

@@ -10,6 +10,7 @@ holds the words, or, where words is None, must work.
 """
 
 import copy
+import io
 import json
 import math
 import os
@@ -19,10 +20,12 @@ import time
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import torch
+import typer
 
 from transformer_lib import (
     Classifier,
@@ -37,9 +40,10 @@ from transformer_lib import (
     view_attention,
 )
 from transformer_lib.attention_head import AttentionHead, attention_weights
-from transformer_lib.batches import Sentences, Windows, encode_all, pad, shuffled
+from transformer_lib.batches import Sentences, Windows, encode_all, encode_labels, pad, shuffled
 from transformer_lib.block import Block, init_weights
-from transformer_lib.checkpoints import Checkpoints
+from transformer_lib.checkpoints import Best, Checkpoints
+from transformer_lib.command_line import classify, generate_text, train_classifier, train_decoder
 from transformer_lib.defaults import check_settings, hide_rare
 from transformer_lib.devices import make_accelerator
 from transformer_lib.evaluation import (
@@ -61,7 +65,7 @@ from transformer_lib.figures import draw_model, heatmap
 from transformer_lib.files import fetch, read_text
 from transformer_lib.kv_cache import KVCache
 from transformer_lib.multi_head_attention import MultiHeadAttention
-from transformer_lib.ngrams import KneserNey
+from transformer_lib.ngrams import KneserNey, perplexity_of
 from transformer_lib.optimizers import Muon, make_optimizers, orthogonalize
 from transformer_lib.pretraining import (
     MaskedLanguageModel,
@@ -71,6 +75,7 @@ from transformer_lib.pretraining import (
     masked_loss,
     without_sources,
 )
+from transformer_lib.report import by_heart, verdict
 from transformer_lib.sampling import generate, probabilities, sample_next_token, stream
 from transformer_lib.saving import build, checksum, load_stored, read_checkpoint, write_checkpoint
 from transformer_lib.seeing_attention import (
@@ -80,10 +85,25 @@ from transformer_lib.seeing_attention import (
     rank_correlation,
     weight_on,
 )
-from transformer_lib.splits import file_of, hold_out, overlap, split_by_source
-from transformer_lib.tables import read_table
-from transformer_lib.text import Passage, count_words, normalize_text, sentences
-from transformer_lib.training import language_loss, schedule
+from transformer_lib.splits import (
+    file_of,
+    hold_out,
+    overlap,
+    python_prose,
+    split_by_source,
+    stable_hash,
+    which_library,
+)
+from transformer_lib.tables import read_labelled, read_table
+from transformer_lib.text import (
+    Passage,
+    count_words,
+    normalize_text,
+    python_documentation,
+    sentences,
+)
+from transformer_lib.tokens import unknown_share
+from transformer_lib.training import History, classification_loss, language_loss, schedule
 
 ALLOWED = (ValueError, OSError, FloatingPointError)
 FOLDER = Path(tempfile.mkdtemp())
@@ -452,6 +472,127 @@ def of_small_functions() -> Iterator[Line]:
         yield name, call, words
 
 
+def of_texts_to_runs() -> Iterator[Line]:
+    """What stands around a model: labels, scores, losses, histories and the commands, called from Python."""
+    table = file("rows.tsv", b"pos\ta good one\nneg\ta bad one\npos\tfine one\nneg\tno no\n")
+    for name, metadata in (("foreign", {}), ("other", {"lowest": 1.0})):
+        write_checkpoint(FOLDER / name, {"a": IDS}, metadata)
+    save("decoder", DECODER)
+    save("reader", READER, ["a", "b"])
+    batch = tokens, mask, labels = rows()(0)
+    window = IDS[None, :4], IDS[None, 1:5]
+    ours = torch.tensor([1.0, 2.0, 3.0])
+    best = lambda name, evaluate=lambda model: 1.0: Best(FOLDER / name, evaluate)  # noqa: E731
+    judged = lambda labels: classification_loss(READER, (tokens, mask, labels))  # noqa: E731
+    decoder = lambda **given: refused(train_decoder, train_on=str(table), **given)  # noqa: E731
+    for name, words, call in (
+        ("encode_labels: a set", "labels must be a list, got a set", lambda: encode_labels(ROWS, {"a", "b"})),
+        ("encode_labels: one label twice", "labels must be different, got ['a', 'a', 'b']", lambda: encode_labels(ROWS, ["a", "a", "b"])),
+        ("encode_labels: rows", "labels must be among [['a'], ['b']]", lambda: encode_labels(ROWS, [["a"], ["b"]])),
+        ("encode_labels: one number", "labels must be a list, got a Tensor", lambda: encode_labels(ROWS, torch.tensor(1))),
+        ("encode_labels: passages, one number", "passages must be a list, got a Tensor", lambda: encode_labels(torch.tensor(1), ["a"])),
+        ("encode_labels: passages, texts", "passages must be a list of Passages", lambda: encode_labels(TEXTS, ["a"])),
+        ("encode_labels: labels of whole numbers", None, lambda: encode_labels([Passage("a", "s", "1")], [0, 1])),
+        ("stable_hash: seed, a text", "seed must be a whole number, got 'x'", lambda: stable_hash("a", "x")),
+        ("stable_hash: seed, half", "seed must be a whole number, got 1.5", lambda: stable_hash("a", 1.5)),
+        ("stable_hash: numpy", None, lambda: stable_hash("a", np.int64(1))),
+        ("split_by_source: seed, None", "seed must be a whole number, got None", lambda: split_by_source(ROWS, seed=None)),
+        ("which_library: none", "packages must name at least one", lambda: which_library([])),
+        ("which_library: a string", "packages must be a list of texts", lambda: which_library("email")),
+        ("which_library: no package", "packages: no sentence of ['none']", lambda: which_library(["email", "none"])),
+        ("which_library: seed, a text", "seed must be a whole number, got 'x'", lambda: which_library(["email"], "x")),
+        ("python_prose: seed, half", "seed must be a whole number, got 1.5", lambda: python_prose(1.5)),
+        ("read_labelled: None", "path must be a path, got NoneType", lambda: read_labelled(None)),
+        ("read_labelled: a folder", "is a folder", lambda: read_labelled(FOLDER)),
+        ("read_labelled: text_column, half", "text_column must be a column of rows.tsv", lambda: read_labelled(table, text_column=1.5)),
+        ("read_labelled: label_column, a list", "label_column must be a column of rows.tsv", lambda: read_labelled(table, label_column=[1])),
+        ("read_labelled: one column twice", "must be two columns", lambda: read_labelled(table, text_column=1, label_column=1)),
+        ("read_labelled", None, lambda: read_labelled(table, text_column=np.int64(2))),
+        ("python_documentation: a number", "folder must be a path, got int", lambda: python_documentation(5)),
+        ("python_documentation: 0", "folder must be a path, got int", lambda: python_documentation(0)),
+        ("python_documentation: bytes", "folder must be a path, got bytes", lambda: python_documentation(b"x")),
+        ("python_documentation: a NUL", "folder: 'a", lambda: python_documentation("a\0")),
+        ("python_documentation: missing", "folder: no Python sources", lambda: python_documentation(FOLDER / "none")),
+        ("python_documentation: a file", "folder: no Python sources", lambda: python_documentation(table)),
+        ("unknown_share: a string", "texts must be a list", lambda: unknown_share(TOKENIZER, "one text")),
+        ("unknown_share: no tokenizer", "tokenizer must be a tokenizers.Tokenizer", lambda: unknown_share(None, TEXTS)),
+        ("unknown_share: none", None, lambda: unknown_share(TOKENIZER, [])),
+        ("perplexity_of: a text", "log_probs must be numbers, got 'a'", lambda: perplexity_of("a")),
+        ("perplexity_of: texts", "log_probs must be numbers, got ['a']", lambda: perplexity_of(["a"])),
+        ("perplexity_of: None", "log_probs must be numbers, got None", lambda: perplexity_of(None)),
+        ("perplexity_of: none", "log_probs must be a row of at least one number", lambda: perplexity_of([])),
+        ("perplexity_of: a table", "log_probs must be a row", lambda: perplexity_of([[-1.0]])),
+        ("perplexity_of: nan", "log_probs must be at most 0, got nan", lambda: perplexity_of([-1.0, math.nan])),
+        ("perplexity_of: losses", "log_probs must be at most 0, got 2.0", lambda: perplexity_of([1.0, 2.0])),
+        ("perplexity_of: impossible", None, lambda: perplexity_of([-math.inf, -1])),
+        ("Best: path, None", "path must be a path, got NoneType", lambda: Best(None, len)),
+        ("Best: evaluate, a number", "evaluate must be a function, got 3", lambda: best("best", 3)),
+        ("Best: evaluate, None", "evaluate must be a function, got None", lambda: best("best", None)),
+        ("Best: a text", "evaluate must return a number, got 'x'", lambda: best("best", lambda model: "x")(DECODER)),
+        ("Best: nothing", "evaluate must return a number, got None", lambda: best("best", lambda model: None)(DECODER)),
+        ("Best: no model", "model must be of the class Module", lambda: best("best")(None)),
+        ("Best: a foreign file", "was not written by Best", lambda: best("foreign")),
+        ("Best: of another model", "other is of another model", lambda: best("other").load(DECODER)),
+        ("Best: load, None", "model must be of the class Module", lambda: best("other").load(None)),
+        ("Best: load, no file", "cannot be read", lambda: best("none").load(DECODER)),
+        ("Best", None, lambda: (best("best")(DECODER), best("best").load(DECODER))),
+        ("classification_loss: None", "batch must be (tokens, padding_mask, labels), got a NoneType", lambda: classification_loss(READER, None)),
+        ("classification_loss: a text", "batch must be (tokens, padding_mask, labels)", lambda: classification_loss(READER, "abc")),
+        ("classification_loss: two parts", "batch must be (tokens, padding_mask, labels)", lambda: classification_loss(READER, batch[:2])),
+        ("classification_loss: no model", "model must be a Module, got a NoneType", lambda: classification_loss(None, batch)),
+        ("classification_loss: floats", "labels must be whole numbers", lambda: judged(labels.float())),
+        ("classification_loss: a list", "labels must be a tensor, got a list", lambda: judged(labels.tolist())),
+        ("classification_loss: no label", "labels must be a tensor, got a NoneType", lambda: judged(None)),
+        ("classification_loss: too few", "labels must have shape (4,), got (1,)", lambda: judged(labels[:1])),
+        ("classification_loss: a table", "labels must have shape (4,), got (1, 4)", lambda: judged(labels[None])),
+        ("classification_loss: strange labels", "labels must be classes from 0 to 1", lambda: judged(labels + 5)),
+        ("classification_loss: below 0", "labels must be classes from 0 to 1", lambda: judged(labels - 100)),
+        ("classification_loss: int32", None, lambda: judged(labels.int())),
+        ("language_loss: None", "batch must be (tokens, targets), got a NoneType", lambda: language_loss(DECODER, None)),
+        ("language_loss: one part", "batch must be (tokens, targets), got a tuple", lambda: language_loss(DECODER, window[:1])),
+        ("language_loss: one tensor", "batch must be (tokens, targets), got a Tensor", lambda: language_loss(DECODER, IDS[:4])),
+        ("language_loss: no model", "model must be a Module, got a str", lambda: language_loss("a", window)),
+        ("language_loss: a row", "tokens must have shape (B, T)", lambda: language_loss(DECODER, (IDS[:4], IDS[:4]))),
+        ("language_loss", None, lambda: language_loss(DECODER, list(window))),
+        ("by_heart: None", "history must be of the class History, got a NoneType", lambda: by_heart(None)),
+        ("by_heart: losses", "history must be of the class History, got a list", lambda: by_heart([1.0, 2.0])),
+        ("by_heart: nothing", None, lambda: by_heart(History())),
+        ("verdict: kind", "kind must be of the class str", lambda: verdict(None, "it", ours, ours)),
+        ("verdict: name", "name must be of the class str", lambda: verdict("of it", 3, ours, ours)),
+        ("verdict: a text", "first must be numbers, got 'a'", lambda: verdict("of it", "it", "a", ours)),
+        ("verdict: None", "second must be numbers, got None", lambda: verdict("of it", "it", ours, None)),
+        ("verdict: lengths", "first and second must be as long as each other", lambda: verdict("of it", "it", ours, ours[:2])),
+        ("verdict: sources", "sources must name one source", lambda: verdict("of it", "it", ours, ours, ["a"])),
+        ("train_decoder: out, None", "out must be a path, got NoneType", lambda: decoder(out=None)),
+        ("train_decoder: out, a file", "must be a folder, not a file", lambda: decoder(out=str(table))),
+        ("train_decoder: train_on, a number", "path must be a path, got int", lambda: refused(train_decoder, out=str(FOLDER / "r"), train_on=5)),
+        ("train_decoder: steps, a text", "steps must be a whole number, got 'a'", lambda: decoder(out=str(FOLDER / "r"), steps="a")),
+        ("train_decoder: seed, None", "seed must be a whole number, got None", lambda: decoder(out=str(FOLDER / "r"), seed=None)),
+        ("train_decoder: start_from, a number", "folder must be a path, got int", lambda: decoder(out=str(FOLDER / "r"), start_from=5)),
+        ("train_classifier: text_column, a list", "text_column must be a column", lambda: refused(train_classifier, out=str(FOLDER / "r"), train_on=str(table), text_column=[1])),
+        ("train_classifier: pretrain, missing", "there is no file or folder", lambda: refused(train_classifier, out=str(FOLDER / "r"), train_on=str(table), pretrain="none")),
+        ("generate_text: None", "folder must be a path, got NoneType", lambda: refused(generate_text, None)),
+        ("generate_text: another model", "must hold the model that this command needs, Decoder", lambda: refused(generate_text, str(FOLDER / "reader"))),
+        ("generate_text: prompt, a list", "prompt must be", lambda: refused(generate_text, str(FOLDER / "decoder"), ["a"])),
+        ("generate_text: seed, half", "seed must be from 0", lambda: refused(generate_text, str(FOLDER / "decoder"), seed=1.5)),
+        ("generate_text", None, lambda: refused(generate_text, str(FOLDER / "decoder"), tokens=2)),
+        ("classify: a number", "folder must be a path, got int", lambda: refused(classify, 5, ["a"])),
+        ("classify: a string", "text must be a list of texts", lambda: refused(classify, str(FOLDER / "reader"), "one")),
+        ("classify: neither", "text or file must be given", lambda: refused(classify, str(FOLDER / "reader"))),
+        ("classify", None, lambda: refused(classify, str(FOLDER / "reader"), ["the cat"])),
+    ):  # fmt: skip
+        yield name, call, words
+
+
+def refused(command: Callable, *given, **options) -> None:
+    """Call a command; its one line of refusal is raised."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
+        try:
+            command(*given, **options)
+        except typer.Exit:
+            raise ValueError(said.getvalue().strip()) from None
+
+
 def of_losses() -> Iterator[Line]:
     """What scores a model, in training and after it, and what hides tokens for it."""
     masked = MaskedLanguageModel(READER.encoder)
@@ -600,6 +741,7 @@ def table() -> Iterator[Line]:
     yield from of_other_kinds()
     yield from of_places()
     yield from of_small_functions()
+    yield from of_texts_to_runs()
     yield from of_losses()
     yield from of_steps_and_drawings()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"

@@ -10,20 +10,24 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from .checks import check_numbers
+
 Row = Tensor | np.ndarray | Sequence  # of token ids
 
 # %% ../chapters/17_ngrams.ipynb #c17-010
 def perplexity_of(log_probs: Tensor) -> float:
     """exp of minus the mean of ln probabilities (N,): 1 is perfect."""
-    log_probs = torch.as_tensor(log_probs)
-    if not log_probs.is_floating_point():
-        log_probs = log_probs.double()
-    if log_probs.ndim != 1 or not len(log_probs):
+    row = check_numbers("log_probs", log_probs)
+    if row.ndim != 1 or not len(row):
         raise ValueError(
             f"log_probs must be a row of at least one number, "
-            f"got shape {tuple(log_probs.shape)}"
+            f"got shape {tuple(row.shape)}"
         )
-    return float(torch.exp(-log_probs.mean()))
+    if not (row < 1e-6).all():  # rounding may leave a little above 0
+        raise ValueError(
+            f"log_probs must be at most 0, got {row.max().item()}"
+        )
+    return float(torch.exp(-row.mean()))
 
 # %% ../chapters/17_ngrams.ipynb #c17-030
 class Grams:

@@ -36,8 +36,13 @@ def assign_parts(
 # %% ../chapters/02_splits.ipynb #c02-054
 def stable_hash(name: str, seed: int) -> bytes:
     """A number for a name that looks random and is the same everywhere."""
-    whole = f"{seed}/{name}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(whole).digest()
+    try:
+        whole = f"{operator.index(seed)}/{name}"
+    except TypeError:
+        raise ValueError(
+            f"seed must be a whole number, got {seed!r}"
+        ) from None
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).digest()
 
 # %% ../chapters/02_splits.ipynb #c02-058
 @dataclass(frozen=True)
@@ -176,6 +181,8 @@ def which_library(
     class or function. Raises ValueError for a package without any.
     """
     wanted = check_texts(packages, "packages")
+    if not wanted:
+        raise ValueError("packages must name at least one")
     found = sentences(python_documentation())
     found = [passage for passage in found if passage.label in wanted]
     if missing := set(wanted) - {passage.label for passage in found}:

@@ -593,6 +593,27 @@ def refused(command: Callable, *given, **options) -> None:
             raise ValueError(said.getvalue().strip()) from None
 
 
+def of_odd_numbers() -> Iterator[Line]:
+    """Complex numbers, seeds and ids of any length, what a caller's function may return."""
+    complex_, ids = torch.zeros(1, 4) * 1j, IDS[None, :4]
+    table = READER.encoder.token_embedding
+    write = dict(max_new_tokens=2)
+    for name, words, call in (
+        ("probabilities: complex", "logits must hold real numbers", lambda: probabilities(complex_)),
+        ("entropy: complex", "maps must hold real numbers", lambda: entropy(complex_)),
+        ("rank_correlation: complex", "b must hold real numbers", lambda: rank_correlation(torch.zeros(4), complex_[0])),
+        ("standard_error: sources, a tensor", "sources must name one source", lambda: standard_error([1, 2], torch.tensor([math.nan] * 2))),
+        ("standard_error: a long seed", None, lambda: standard_error([1, 2], seed=2**80)),
+        ("stream: a long seed", None, lambda: list(stream(DECODER, [[5, 6]], seed=2**80, **write))),
+        ("stream: a long stop", None, lambda: list(stream(DECODER, [[5, 6]], stop=[2**70], **write))),
+        ("ablation: nothing scored", "score must return one number a row", lambda: ablation(lambda t: None, ids, 0)),
+        ("ablation: one score for all", "score must return one number a row", lambda: ablation(lambda t: t.sum(), ids, 0)),
+        ("gradient_times_input: nothing scored", "score must return one number a row", lambda: gradient_times_input(lambda t: 1.0, table, ids)),
+        ("bag_of_words: texts", "train must be a list of Passages", lambda: bag_of_words(TEXTS, ROWS)),
+    ):  # fmt: skip
+        yield name, call, words
+
+
 def of_losses() -> Iterator[Line]:
     """What scores a model, in training and after it, and what hides tokens for it."""
     masked = MaskedLanguageModel(READER.encoder)
@@ -743,6 +764,7 @@ def table() -> Iterator[Line]:
     yield from of_small_functions()
     yield from of_texts_to_runs()
     yield from of_losses()
+    yield from of_odd_numbers()
     yield from of_steps_and_drawings()
     yield "train_tokenizer: empty", lambda: train_tokenizer([]), "texts must hold"
     yield "train_tokenizer: half a character", lambda: train_tokenizer([LONE]), "half a character"

@@ -96,11 +96,13 @@ def check_not_negative(**numbers: float) -> None:
 
 # %% ../chapters/23_checks.ipynb #c23-064
 def check_tensor(name: str, value: Any) -> None:
-    """Raise a ValueError unless value is a tensor."""
+    """Raise a ValueError unless value is a tensor of real numbers."""
     if not isinstance(value, Tensor):
         raise ValueError(
             f"{name} must be a tensor, got a {type(value).__name__}"
         )
+    if value.is_complex():
+        raise ValueError(f"{name} must hold real numbers, got {value.dtype}")
 
 
 def check_whole_numbers(name: str, value: Any) -> None:
@@ -472,7 +474,7 @@ def check_numbers(name: str, values: Any) -> Tensor:
 def check_draws(row: Tensor, draws: Any, seed: Any) -> tuple[int, int]:
     """draws and seed as plain ints; ValueError if row cannot be redrawn."""
     try:
-        draws, seed = index(draws), index(seed)
+        draws, seed = index(draws), index(seed) % 2**63
     except TypeError:
         raise ValueError(
             f"draws and seed must be whole numbers, got {draws!r} and {seed!r}"
@@ -489,10 +491,13 @@ def check_sources(sources: Sequence[Hashable] | None, count: int) -> None:
     """Raise a ValueError unless sources is None or names one a value."""
 
     def one_each(names: Any) -> bool:
+        if isinstance(names, Tensor):
+            return False
         return len(names) == count and set(names) is not None
 
     if sources is not None and not holds(one_each, sources):
-        found = len(sources) if hasattr(sources, "__len__") else sources
+        listed = hasattr(sources, "__len__") and not torch.is_tensor(sources)
+        found = len(sources) if listed else sources
         raise ValueError(
             f"sources must name one source for each of the {count} values, "
             f"got {found!r:.60}"
@@ -546,7 +551,7 @@ def check_answering(model: Any, sentences: Any) -> None:
 def check_labelled(train: Any, test: Any) -> None:
     """Raise a ValueError unless train teaches two labels, to ask test for."""
     for name, part in {"train": train, "test": test}.items():
-        if not check_passages(part):
+        if not check_passages(part, name):
             raise ValueError(f"{name} must hold at least one passage")
     labels = {str(passage.label) for passage in train}
     if len(labels) < 2:

@@ -104,7 +104,7 @@ def stream(
     if seed is None:
         generator.seed()
     else:
-        generator.manual_seed(check_seed(seed))
+        generator.manual_seed(check_seed(seed) % 2**63)
     stops = torch.tensor(stop, dtype=torch.long, device=device)
     stopped = torch.zeros_like(text.context[:, :1], dtype=torch.bool)
     decoder.eval()

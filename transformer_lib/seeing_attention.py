@@ -683,11 +683,19 @@ def weight_on(
     return (maps * where).sum(-1)
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-052
-def _check_score(score: Any) -> None:
-    """Raise a ValueError unless score can be called."""
+def _scores(score: Any, tokens: Tensor) -> Tensor:
+    """What score says of tokens (B, T); a ValueError if it is not (B,)."""
     if not callable(score):
         kind = type(score).__name__
         raise ValueError(f"score must be a function, got a {kind}")
+    values = score(tokens)
+    shape = tuple(getattr(values, "shape", ()))
+    if not isinstance(values, Tensor) or shape != (len(tokens),):
+        raise ValueError(
+            f"score must return one number a row, {len(tokens)}, "
+            f"got a {type(values).__name__} of shape {shape}"
+        )
+    return values
 
 
 @torch.no_grad()
@@ -706,11 +714,10 @@ def ablation(
         raise ValueError(
             f"tokens must have shape (1, T), got {tuple(tokens.shape)}"
         )
-    _check_score(score)
     replacement = whole_number("replacement", replacement, 0)
     copies = tokens.repeat(tokens.shape[1], 1)  # (T, T)
     copies.fill_diagonal_(replacement)
-    return score(tokens) - score(copies)
+    return _scores(score, tokens) - _scores(score, copies)
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-058
 def gradient_times_input(
@@ -726,7 +733,6 @@ def gradient_times_input(
     if not isinstance(table, nn.Embedding):
         kind = type(table).__name__
         raise ValueError(f"table must be an nn.Embedding, got a {kind}")
-    _check_score(score)
     kept = []
 
     def keep(_module, _inputs, output):
@@ -736,7 +742,7 @@ def gradient_times_input(
     with torch.enable_grad():
         handle = table.register_forward_hook(keep)
         try:
-            value = score(tokens).sum()
+            value = _scores(score, tokens).sum()
         finally:
             handle.remove()
         if not kept:

@@ -229,7 +229,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("probabilities: nan", "logits must hold no NaN", lambda: probabilities(torch.full((1, 3), math.nan))),
         ("encode_all: no tokenizer", "tokenizer must be", lambda: encode_all(["a"], None)),
         ("bag_of_words: one label", "train must hold two labels", lambda: bag_of_words(ROWS[:1], ROWS, TOKENIZER)),
-        ("bag_of_words: texts", "passages must be a list of Passages", lambda: bag_of_words(TEXTS, ROWS, TOKENIZER)),
+        ("bag_of_words: texts", "train must be a list of Passages", lambda: bag_of_words(TEXTS, ROWS, TOKENIZER)),
         ("train_tokenizer: huge", "vocab_size must be below", lambda: train_tokenizer(TEXTS, "word", 2**70)),
         ("load_tokenizer: None", "path must be a path", lambda: load_tokenizer(None)),
         ("load_tokenizer: a long name", "path: 'aaaa", lambda: load_tokenizer("a" * 5000)),
@@ -605,11 +605,10 @@ def of_odd_numbers() -> Iterator[Line]:
         ("standard_error: sources, a tensor", "sources must name one source", lambda: standard_error([1, 2], torch.tensor([math.nan] * 2))),
         ("standard_error: a long seed", None, lambda: standard_error([1, 2], seed=2**80)),
         ("stream: a long seed", None, lambda: list(stream(DECODER, [[5, 6]], seed=2**80, **write))),
-        ("stream: a long stop", None, lambda: list(stream(DECODER, [[5, 6]], stop=[2**70], **write))),
+        ("stream: a long stop", "stop must be a list of ids", lambda: list(stream(DECODER, [[5, 6]], stop=[2**70], **write))),
         ("ablation: nothing scored", "score must return one number a row", lambda: ablation(lambda t: None, ids, 0)),
         ("ablation: one score for all", "score must return one number a row", lambda: ablation(lambda t: t.sum(), ids, 0)),
         ("gradient_times_input: nothing scored", "score must return one number a row", lambda: gradient_times_input(lambda t: 1.0, table, ids)),
-        ("bag_of_words: texts", "train must be a list of Passages", lambda: bag_of_words(TEXTS, ROWS)),
     ):  # fmt: skip
         yield name, call, words
 
@@ -700,7 +699,7 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("orthogonalize: None", "updates must be a tensor, got a NoneType", lambda: orthogonalize(None)),
         ("orthogonalize: one matrix", "updates must be floating-point matrices (n, rows, columns), got (2, 2)", lambda: orthogonalize(square)),
         ("orthogonalize: whole numbers", "updates must be floating-point", lambda: orthogonalize(square[None].long())),
-        ("orthogonalize: complex", "updates must be floating-point", lambda: orthogonalize(square[None] * 1j)),
+        ("orthogonalize: complex", "updates must hold real numbers", lambda: orthogonalize(square[None] * 1j)),
         ("orthogonalize: dtype, a text", "dtype must be a floating-point type or None", lambda: orthogonalize(square[None], "float32")),
         ("orthogonalize: dtype, whole", "dtype must be a floating-point type or None", lambda: orthogonalize(square[None], torch.int32)),
         ("Muon: params, None", "params must be matrices, or groups of them", lambda: Muon(None)),

@@ -441,8 +441,10 @@ def check_logits(logits: Any) -> None:
 def ids_of(name: str, ids: Any) -> list[int]:
     """The ids as plain ints; a ValueError names what is no list of them."""
     try:
-        return [index(i) for i in ids]
-    except TypeError:
+        return torch.tensor(
+            [index(i) for i in ids], dtype=torch.int64
+        ).tolist()
+    except (TypeError, ValueError, RuntimeError):
         raise ValueError(
             f"{name} must be a list of ids, got {ids!r:.60}"
         ) from None

@@ -17,6 +17,7 @@ from .checks import holds, readable, whole_number
 from .encoder import Encoder
 from .text import Passage, check_passages
 from .tokens import MASK, SPECIAL_TOKENS
+from .training import check_classes, parts_of
 
 # %% ../chapters/15_pretraining.ipynb #c15-004
 def without_sources(
@@ -130,22 +131,10 @@ class MaskedLanguageModel(nn.Module):
         return self.projection(self.norm(x))
 
 # %% ../chapters/15_pretraining.ipynb #c15-027
-def _parts(batch: Any, *names: str) -> list[Tensor]:
-    """The tensors of a batch, one a name, or a ValueError."""
-    given = batch if isinstance(batch, (tuple, list)) else [batch]
-    kinds = [type(part).__name__ for part in given]
-    if kinds != ["Tensor"] * len(names):
-        raise ValueError(
-            f"batch must be the tensors ({', '.join(names)}), got "
-            f"({', '.join(kinds)})"
-        )
-    return list(given)
-
-
 def masked_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     """The mean cross-entropy on the hidden tokens of a batch."""
-    check_kind("model", model, MaskedLanguageModel)
-    inputs, targets = _parts(batch, "inputs", "targets")
+    kind, names = MaskedLanguageModel, ("inputs", "targets")
+    inputs, targets = parts_of(batch, model, *names, kind=kind)
     check_whole_numbers("targets", targets)
     if targets.shape != inputs.shape:
         raise ValueError(
@@ -160,17 +149,6 @@ def masked_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     return total / chosen.sum().clamp(min=1)
 
 # %% ../chapters/15_pretraining.ipynb #c15-050
-def _check_labels(labels: Tensor, B: int, K: int) -> None:
-    """Raise a ValueError unless labels are B numbers of K classes."""
-    check_whole_numbers("labels", labels)
-    wrong = readable(labels) and ((labels < 0) | (labels >= K)).any()
-    if labels.shape != (B,) or wrong:
-        raise ValueError(
-            f"labels must be {B} numbers from 0 to {K - 1}, got "
-            f"{labels.tolist()!r:.60}"
-        )
-
-
 def finetuning_loss(
     model: nn.Module, batch: tuple, hidden: float = 0.2, smoothing: float = 0.1
 ) -> Float[Tensor, ""]:
@@ -184,9 +162,8 @@ def finetuning_loss(
             raise ValueError(
                 f"{name} must be from 0 to below 1, got {share!r}"
             )
-    check_kind("model", model, nn.Module)
     names = "tokens", "padding_mask", "labels"
-    tokens, padding_mask, labels = _parts(batch, *names)
+    tokens, padding_mask, labels = parts_of(batch, model, *names)
     shape = tuple(tokens.shape)
     if padding_mask.dtype != torch.bool or padding_mask.shape != shape:
         raise ValueError(
@@ -196,7 +173,7 @@ def finetuning_loss(
     draw = torch.rand(tokens.shape, device=tokens.device)
     tokens = tokens.masked_fill((draw < hidden) & padding_mask, MASK)
     log_probs = model(tokens, padding_mask, return_attention=False)[0]
-    _check_labels(labels, *log_probs.shape)
+    check_classes(labels, log_probs)
     return F.cross_entropy(
-        log_probs.float(), labels, label_smoothing=smoothing
+        log_probs.float(), labels.long(), label_smoothing=smoothing
     )

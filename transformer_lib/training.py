@@ -18,22 +18,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from .checks import check_schedule, check_whole_numbers
+from .checks import check_kind, check_schedule
+from .checks import check_whole_numbers
 from .checks import readable
 from .devices import make_accelerator, Objective, update
 from .optimizers import make_optimizers
 
 # %% ../chapters/11_training.ipynb #c11-008c
-def parts_of(batch: Any, model: Any, *names: str) -> tuple:
-    """The parts of a batch; a ValueError if these are not its names."""
-    if not isinstance(model, nn.Module):
-        kind = type(model).__name__
-        raise ValueError(f"model must be a Module, got a {kind}")
-    if not isinstance(batch, (tuple, list)) or len(batch) != len(names):
+def parts_of(
+    batch: Any, model: Any, *names: str, kind: type = nn.Module
+) -> tuple[Tensor, ...]:
+    """The tensors of a batch for a model of a kind; a ValueError if it is
+    none, or if the batch does not hold one tensor a name."""
+    check_kind("model", model, kind)
+    given = batch if isinstance(batch, (tuple, list)) else [batch]
+    kinds = [type(part).__name__ for part in given]
+    if kinds != ["Tensor"] * len(names):
         raise ValueError(
-            f"batch must be ({', '.join(names)}), got a {type(batch).__name__}"
+            f"batch must be the tensors ({', '.join(names)}), got "
+            f"({', '.join(kinds)})"
         )
-    return tuple(batch)
+    return tuple(given)
 
 
 def check_classes(labels: Any, log_probs: Tensor) -> None:

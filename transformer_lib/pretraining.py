@@ -3,7 +3,6 @@
 __all__ = ['without_sources', 'mask_tokens', 'MaskedWindows', 'MaskedLanguageModel', 'masked_loss', 'finetuning_loss']
 # %% ../chapters/15_pretraining.ipynb #c15-002
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +12,7 @@ from torch.nn import functional as F
 from .batches import Windows
 from .checks import check_ids, check_kind, check_tensor
 from .checks import check_step, check_whole_numbers
-from .checks import holds, readable, whole_number
+from .checks import holds, whole_number
 from .encoder import Encoder
 from .text import Passage, check_passages
 from .tokens import MASK, SPECIAL_TOKENS

@@ -53,7 +53,7 @@ def assert_same(one, other):
 
 SCRIPT = """
 import sys; from tests.test_checkpoints import run; print('go', flush=True)
-run(sys.argv[1], steps=int(sys.argv[2]), every=int(sys.argv[3]))
+run(sys.argv[1], steps=int(sys.argv[2]), every=int(sys.argv[3]), average=0.3)
 """
 
 
@@ -84,7 +84,7 @@ def test_killed_at_random_ends_with_the_same_weights(tmp_path):
     """
     chance, kills = random.Random(0), int(os.environ.get("KILLS", "2"))
     steps, alive, half = 60 * kills, 0, 0
-    whole = run(tmp_path / "whole", steps=steps, every=2)
+    whole = run(tmp_path / "whole", steps=steps, every=2, average=0.3)
     for _ in range(kills):
         before = names(tmp_path / "killed")
         process = start(tmp_path / "killed", steps, 2)
@@ -101,7 +101,7 @@ def test_killed_at_random_ends_with_the_same_weights(tmp_path):
     found = Checkpoints(tmp_path / "killed").files()
     print(f"{alive} of {kills} kills hit a run under way, {half} a file half written")
     assert alive > kills / 2 and 1 <= len(found) <= 3
-    assert_same(run(tmp_path / "killed", steps=steps, every=2), whole)
+    assert_same(run(tmp_path / "killed", steps=steps, every=2, average=0.3), whole)
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_no_room_is_said_before_training(tmp_path, monkeypatch):
 def test_room_is_asked_for_what_is_still_to_be_written(tmp_path, monkeypatch):
     """Two checkpoints are there, so a third is all that a resumed run adds."""
     model = Decoder(50, 16, **SIZES, dropout=0.1)
-    size = 3 * sum(4 * p.numel() for p in model.parameters())
+    size = 4 * sum(4 * p.numel() for p in model.parameters())
     run(tmp_path, steps=8)
     for free, enough in ((size - 1, False), (size, True)):
         monkeypatch.setattr(

@@ -11,7 +11,13 @@ from transformer_lib.batches import Windows
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
 from transformer_lib.encoder import Encoder
-from transformer_lib.optimizers import Muon, make_optimizers, orthogonalize, products_dtype
+from transformer_lib.optimizers import (
+    Muon,
+    WeightAverage,
+    make_optimizers,
+    orthogonalize,
+    products_dtype,
+)
 from transformer_lib.training import language_loss
 
 V, T = 12, 8
@@ -288,3 +294,55 @@ def test_a_muon_step_is_as_large_as_one_of_adamw():
     name = "blocks.0.attention.heads.0.value.weight"
     moved = (dict(model.named_parameters())[name] - before[name]).square().mean().sqrt()
     assert 1e-4 < moved < 4e-4
+
+
+# ---------------------------------------------------------------- the average of the weights
+
+
+def averaged(values, horizon, mean=None):
+    """A parameter that took the values one after the other, and its average."""
+    p = nn.Parameter(torch.zeros(3))
+    mean = mean or WeightAverage([p], horizon)
+    for value in values:
+        p.data.copy_(value)
+        mean.step()
+    return p, mean
+
+
+@pytest.mark.parametrize("horizon", [1, 2.5, 4, 100])
+def test_the_average_is_the_plain_mean_until_the_horizon_and_a_moving_one_after_it(horizon):
+    values = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    expected = values[0]
+    for done, value in enumerate(values[1:], 2):
+        share = max(1 / done, 1 / horizon)
+        expected = (1 - share) * expected + share * value
+    p, mean = averaged(values, horizon)
+    assert torch.equal(p.data, values[-1])  # it moves nothing
+    mean.swap()
+    assert_close(p.data, expected)
+    if horizon == 100:
+        assert_close(p.data, values.mean(0))
+    mean.swap()
+    assert torch.equal(p.data, values[-1])
+
+
+def test_the_average_is_stored_and_taken_up():
+    values = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    whole, mean = averaged(values, 3)
+    _, half = averaged(values[:4], 3)
+    p = nn.Parameter(torch.zeros(3))
+    again = WeightAverage([p], 3)
+    again.load_state_dict(half.state_dict())
+    for value in values[4:]:
+        p.data.copy_(value)
+        again.step()
+    mean.swap(), again.swap()
+    assert torch.equal(p.data, whole.data)
+
+
+def test_before_the_first_step_there_is_nothing_to_exchange():
+    p = nn.Parameter(torch.ones(3))
+    mean = WeightAverage([p], 3)
+    mean.swap()
+    assert torch.equal(p.data, torch.ones(3))
+    assert mean.step(lambda: 7) == 7  # the interface of PyTorch's optimizers

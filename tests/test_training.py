@@ -276,6 +276,41 @@ def test_evaluation_is_without_dropout_and_training_goes_on_with_it():
     assert modes == [True, True, False, True, True, False]
 
 
+def test_the_weights_that_are_judged_and_kept_are_averaged_and_the_run_is_the_same():
+    """Against a run that looks at its weights after each step, and averages them by hand."""
+    steps, every, seen, judged = 8, 4, [], []
+
+    def weights(model):
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    plain, one = run(
+        steps=steps, evaluate=lambda m: seen.append(weights(m)) or 0.0, evaluate_every=1
+    )
+    model, other = run(
+        steps=steps, evaluate=lambda m: judged.append(weights(m)) or 0.0, evaluate_every=every, average=0.5
+    )  # fmt: skip
+    assert other.losses == one.losses and torch.equal(seen[-1], weights(plain))
+    expected = seen[0]
+    for done, now in enumerate(seen[1:], 2):
+        expected = expected.lerp(now, max(1 / done, 1 / (0.5 * steps)))
+        if done == every:
+            assert_close(judged[0], expected)
+    assert_close(judged[1], expected)
+    assert torch.equal(judged[1], weights(model)) and not torch.equal(seen[-1], weights(model))
+
+
+def test_an_evaluation_that_fails_and_a_run_that_breaks_off_leave_averaged_weights():
+    def weights(model):
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    whole, _ = run(steps=3, warmup=0, average=1.0)
+    for wrong in ({"evaluate": lambda m: None}, {"evaluate": lambda m: 1 / 0}):
+        model = decoder()
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            run(model, steps=3, warmup=0, average=1.0, evaluate_every=9, **wrong)
+        assert torch.equal(weights(model), weights(whole))
+
+
 def test_an_evaluation_that_is_no_number_is_named():
     with pytest.raises(ValueError, match="evaluate must return a number, got None"):
         run(steps=1, evaluate=inspect.unwrap(lambda m: None))
@@ -351,6 +386,9 @@ def test_of_several_losses_the_right_step_is_named():
         ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
         ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0"),
         ({"evaluate_every": 0}, "evaluate_every must be at least 1"),
+        ({"average": 1.1}, "average must be from 0 to 1, got 1.1"),
+        ({"average": True}, "average must be from 0 to 1, got True"),
+        ({"average": "0.2"}, "average must be from 0 to 1, got '0.2'"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(settings, named):

@@ -66,7 +66,7 @@ from transformer_lib.files import fetch, read_text
 from transformer_lib.kv_cache import KVCache
 from transformer_lib.multi_head_attention import MultiHeadAttention
 from transformer_lib.ngrams import KneserNey, perplexity_of
-from transformer_lib.optimizers import Muon, make_optimizers, orthogonalize
+from transformer_lib.optimizers import Muon, WeightAverage, make_optimizers, orthogonalize
 from transformer_lib.pretraining import (
     MaskedLanguageModel,
     MaskedWindows,
@@ -708,6 +708,7 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("Muon: params, no group", "params must be matrices, or groups of them", lambda: Muon([{"lr": 1.0}])),
         ("Muon: params, whole numbers", "params must be matrices", lambda: Muon([square.long()])),
         ("Muon: params, empty", "params must be matrices", lambda: Muon([square[:0]])),
+        ("Muon: params, no list", "params must be matrices, or groups of them", lambda: Muon([])),
         ("Muon: lr, None", "lr must be at least 0, got None", lambda: Muon(weight, None)),
         ("Muon: lr, nan", "lr must be at least 0, got nan", lambda: Muon(weight, math.nan)),
         ("Muon: lr of a group", "lr must be at least 0, got -1", lambda: Muon([{"params": weight, "lr": -1}])),
@@ -715,6 +716,15 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("Muon: momentum, 1", "momentum must be from 0 to below 1, got 1", lambda: Muon(weight, momentum=1)),
         ("Muon: momentum, None", "momentum must be from 0 to below 1", lambda: Muon(weight, momentum=None)),
         ("Muon: dtype, whole", "dtype must be a floating-point type", lambda: Muon(weight, dtype=torch.int32)),
+        ("WeightAverage: params, None", "params must be parameters", lambda: WeightAverage(None, 3)),
+        ("WeightAverage: params, texts", "params must be parameters", lambda: WeightAverage(["a"], 3)),
+        ("WeightAverage: params, empty", "params must be parameters", lambda: WeightAverage([], 3)),
+        ("WeightAverage: params, whole", "params must be floating-point numbers", lambda: WeightAverage([square.long()], 3)),
+        ("WeightAverage: horizon, 0", "horizon must be at least 1, got 0", lambda: WeightAverage(weight, 0)),
+        ("WeightAverage: horizon, None", "horizon must be at least 1, got None", lambda: WeightAverage(weight, None)),
+        ("WeightAverage: horizon, nan", "horizon must be at least 1, got nan", lambda: WeightAverage(weight, math.nan)),
+        ("WeightAverage", None, lambda: WeightAverage(iter(weight), 3)),
+        ("train: average", "average must be from 0 to 1, got -1", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, average=-1)),
         ("Muon", None, lambda: Muon(iter(weight), dtype=torch.bfloat16)),
         ("make_optimizers: nothing to train", "model must be a module with parameters", lambda: make_optimizers(torch.nn.Identity(), 0.1)),
         ("sample_next_token: generator, a seed", "generator must be of the class Generator", picks(5)),

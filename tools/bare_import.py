@@ -46,11 +46,12 @@ def owners():
     """{module: the distributions that it is a part of}, by their files: Python 3.10 itself knows only some."""
     found = {}
     for one in metadata.distributions():
+        name = normal(one.metadata["Name"])  # read anew at each asking
         for path in one.files or ():
             top = path.parts[0]
             module = top if len(path.parts) > 1 else inspect.getmodulename(top)
             if module and module.isidentifier():
-                found.setdefault(module, set()).add(normal(one.metadata["Name"]))
+                found.setdefault(module, set()).add(name)
     return found
 
 

@@ -219,7 +219,7 @@ def check_room(folder: Path, model: nn.Module, keep: int) -> None:
     numbers = sum(p.numel() * p.element_size() for p in model.parameters())
     there = len(list(folder.glob("step-*.safetensors")))
     new = keep + 1 - min(keep, there)
-    need = 3 * numbers * new  # weights and two moving averages
+    need = 4 * numbers * new  # weights and up to three moving averages
     free = shutil.disk_usage(folder).free
     if free < need:
         raise OSError(

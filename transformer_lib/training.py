@@ -5,7 +5,8 @@ __all__ = ['classification_loss', 'language_loss', 'schedule', 'History', 'Check
 import math
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 from typing import SupportsFloat, SupportsIndex
@@ -20,9 +21,9 @@ from tqdm.auto import tqdm
 
 from .checks import check_kind, check_schedule
 from .checks import check_whole_numbers
-from .checks import readable
+from .checks import holds, readable
 from .devices import make_accelerator, Objective, update
-from .optimizers import make_optimizers
+from .optimizers import make_optimizers, WeightAverage
 
 # %% ../chapters/11_training.ipynb #c11-008c
 def parts_of(
@@ -134,6 +135,7 @@ def _loop(run, batches, history, start, *, evaluate, every, stop, checkpoints):
         progress.bar.close()
         run.accelerator.free_memory()
         run.model.eval()
+        run.exchange()  # the averaged weights are the result
 
 # %% ../chapters/11_training.ipynb #c11-077r
 class _Run:
@@ -150,6 +152,11 @@ class _Run:
             muon=settings["muon"],
             weight_decay=settings["weight_decay"],
         )
+        self.average = None
+        if settings["average"]:
+            reach = max(1.0, settings["average"] * settings["steps"])
+            self.average = WeightAverage(model.parameters(), reach)
+            made.append(self.average)  # after those that move the weights
         self.objective, *self.optimizers = accelerator.prepare(
             Objective(model, loss_fn), *made
         )
@@ -174,6 +181,20 @@ class _Run:
             self.settings["max_grad_norm"],
         )
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it the model has its averaged weights, if there are any."""
+        self.exchange()
+        try:
+            yield
+        finally:
+            self.exchange()
+
+    def exchange(self) -> None:
+        """The averaged weights for the model's, and back, if there are any."""
+        if self.average:
+            self.average.swap()
+
 # %% ../chapters/11_training.ipynb #c11-077e
 def as_number(found: Any) -> float:
     """What an evaluation returned, as a float; ValueError if it is none."""
@@ -188,7 +209,8 @@ def as_number(found: Any) -> float:
 def _evaluated(run, evaluate: Callable[..., SupportsFloat]) -> float:
     """What evaluate says of the model; the mean over all processes."""
     run.model.eval()
-    value = as_number(evaluate(run.model))
+    with run.averaged():
+        value = as_number(evaluate(run.model))
     run.model.train()
     if run.accelerator.num_processes > 1:
         ours = torch.tensor(value, device=run.accelerator.device)
@@ -216,6 +238,7 @@ def train(
     weight_decay: SupportsFloat = 0.1,
     max_grad_norm: SupportsFloat = 1.0,
     muon: bool = True,
+    average: SupportsFloat = 0.0,
     evaluate: Callable[[nn.Module], SupportsFloat] | None = None,
     evaluate_every: SupportsIndex = 100,
     stop: Callable[[History], bool] | None = None,
@@ -227,14 +250,15 @@ def train(
 
     batches(step), loss_fn(model, batch): as above. learning_rate: the largest,
     after warmup steps (None: a twentieth of all). muon: see make_optimizers.
+    average: the share of the run that the weights of evaluations and of the
+    result are averaged over, from 0 to 1 (see WeightAverage).
     evaluate(model): every evaluate_every steps and at the end. stop(history):
     True ends the run. FloatingPointError when a loss is no longer finite.
     """
     calls = dict(batches=batches, loss_fn=loss_fn)
     _check_parts(model, accelerator, checkpoints, stop, evaluate, **calls)
-    settings = _check_settings(
-        steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
-    )
+    rates = learning_rate, warmup, weight_decay, max_grad_norm
+    settings = _check_settings(steps, *rates, muon, average, seed)
     every = _whole("evaluate_every", evaluate_every, 1)
     accelerator = accelerator or make_accelerator()
     run = _Run(model, batches, loss_fn, accelerator, settings)
@@ -327,7 +351,14 @@ def _check_parts(
 
 
 def _check_settings(
-    steps, learning_rate, warmup, weight_decay, max_grad_norm, muon, seed
+    steps,
+    learning_rate,
+    warmup,
+    weight_decay,
+    max_grad_norm,
+    muon,
+    average,
+    seed,
 ) -> dict[str, Any]:
     """The settings of a run as plain numbers; ValueError if one cannot be."""
     steps = _whole("steps", steps, 1)
@@ -337,6 +368,8 @@ def _check_settings(
         warmup = _whole("warmup", warmup, 0, steps)
     except ValueError as error:
         raise ValueError(f"{error} (steps is {steps})") from None
+    if isinstance(average, bool) or not holds(lambda a: 0 <= a <= 1, average):
+        raise ValueError(f"average must be from 0 to 1, got {average!r}")
     return {
         "seed": _whole("seed", seed, 0, 2**32 - 1),
         "steps": steps,
@@ -345,4 +378,5 @@ def _check_settings(
         "weight_decay": _positive("weight_decay", weight_decay, zero=True),
         "max_grad_norm": _positive("max_grad_norm", max_grad_norm),
         "muon": bool(muon),
+        "average": float(average),
     }

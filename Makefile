@@ -16,6 +16,9 @@ help:  ## show this list
 # $(call step,number of how many,what it is,command): say it, and after it how long it took.
 step = @echo "step $(1): $(2)"; begun=$$(date +%s); $(3) && echo "step $(1): done in $$(($$(date +%s) - begun)) s"
 
+# One worker more than cores: tests that start a browser or a download wait for it. Four at most, for the memory.
+WORKERS = --numprocesses $$($(PY) -c "import os; print(min(4, 1 + (os.cpu_count() or 1)))") --dist loadfile
+
 # A Python that was named (make PYTHON=python3.12) is the one that the environment must have.
 ENVIRONMENT = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.10 or newer"; exit 1; }; } \
   && $(PYTHON) tools/environment.py $(if $(filter command environment,$(firstword $(origin PYTHON))),--this-python)
@@ -43,12 +46,10 @@ test:  ## check everything: format, types, export, chapters (nbval), units, brow
 	$(call step,3 of 6,the package is what the chapters say,$(PY) tools/export.py --check)
 	$(call step,4 of 6,the browser,$(PY) tools/browser.py)
 	$(call step,5 of 6,the pages,$(PY) book/vendor/fetch.py && $(PY) -m tools.pages)
-	$(call step,6 of 6,the tests and the chapters,$(PY) -m pytest -q -p tools.progress \
-	  --numprocesses logical --maxprocesses 4 --dist loadfile)
+	$(call step,6 of 6,the tests and the chapters,$(PY) -m pytest -q -p tools.progress $(WORKERS))
 
 unit: setup  ## the tests for whoever changes a line: no chapters, no browser, nothing slow
-	@$(PY) -m pytest -q -p tools.progress tests -m "not slow and not browser and not book" \
-	  --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(PY) -m pytest -q -p tools.progress tests -m "not slow and not browser and not book" $(WORKERS)
 
 chapters: setup  ## run the notebooks in place, in order, and store their outputs
 	@$(PY) tools/export.py

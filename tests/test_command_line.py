@@ -632,3 +632,25 @@ def test_unknown_tokens_are_said(writer, files):
     code, said = command("evaluate", writer[0], "--test", files / "strange.txt")
     assert code == 0 and json.loads(last(said))["unknown"] > 0.5
     assert "of the tokens of the test are unknown to the model" in said
+
+
+def test_a_classifier_begins_as_a_mean_of_its_words(files, tmp_path, monkeypatch):
+    """Unless it was pretrained: then the blocks have learned something already."""
+    begun = []
+
+    def look(model, *_, **__):
+        begun.append(model)
+        raise KeyboardInterrupt
+
+    fit = runs.fit
+
+    def masked_only(model, *more, **named):
+        return (look if hasattr(model, "classifier") else fit)(model, *more, **named)
+
+    monkeypatch.setattr(runs, "fit", masked_only)
+    tokens = torch.tensor([[4, 5, 6]])
+    for more in ([], ["--pretrain", "own"]):
+        command("train-classifier", "--train", files / "a.tsv", "--out", tmp_path / f"{len(more)}", *SMALL, *more)  # fmt: skip
+        encoder = begun[-1].eval().encoder
+        words = encoder.token_embedding(tokens) + encoder.position_embedding(torch.arange(3))
+        assert torch.equal(encoder(tokens)[0], words) == (not more)

@@ -90,6 +90,21 @@ def test_the_rates_that_the_optimizers_get_are_the_scheduled_ones(monkeypatch):
     assert rates == [{0.01 * schedule(i, 5, 2)} for i in range(5)]
 
 
+def test_the_matrices_of_the_blocks_get_their_share_of_the_rate(monkeypatch):
+    rates, step_of = [], optimizers.Muon.step
+
+    def step(self, *arguments, **more):
+        rates.append({group["lr"] for group in self.param_groups})
+        return step_of(self, *arguments, **more)
+
+    monkeypatch.setattr(optimizers.Muon, "step", step)
+    for muon in (0, 0.25, 1, True):
+        run(steps=3, warmup=2, learning_rate=0.01, muon=muon)
+        expected = [{0.01 * schedule(i, 3, 2) * muon} for i in range(3)]
+        assert rates == (expected if muon else [])  # none: AdamW has them all
+        rates.clear()
+
+
 def test_the_warm_up_is_a_twentieth_unless_told(monkeypatch):
     asked = []
     monkeypatch.setattr(training, "schedule", lambda *a: asked.append(a) or schedule(*a))
@@ -386,6 +401,8 @@ def test_of_several_losses_the_right_step_is_named():
         ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
         ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0"),
         ({"evaluate_every": 0}, "evaluate_every must be at least 1"),
+        ({"muon": -0.1}, "muon must be at least 0, got -0.1"),
+        ({"muon": "yes"}, "muon must be at least 0, got 'yes'"),
         ({"average": 1.1}, "average must be from 0 to 1, got 1.1"),
         ({"average": True}, "average must be from 0 to 1, got True"),
         ({"average": "0.2"}, "average must be from 0 to 1, got '0.2'"),

@@ -724,6 +724,8 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("WeightAverage: horizon, None", "horizon must be at least 1, got None", lambda: WeightAverage(weight, None)),
         ("WeightAverage: horizon, nan", "horizon must be at least 1, got nan", lambda: WeightAverage(weight, math.nan)),
         ("WeightAverage", None, lambda: WeightAverage(iter(weight), 3)),
+        ("make_optimizers: muon, None", "muon must be at least 0, got None", lambda: make_optimizers(DECODER, 0.1, muon=None)),
+        ("train: muon", "muon must be at least 0, got nan", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, muon=math.nan)),
         ("train: average", "average must be from 0 to 1, got -1", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, average=-1)),
         ("Muon", None, lambda: Muon(iter(weight), dtype=torch.bfloat16)),
         ("make_optimizers: nothing to train", "model must be a module with parameters", lambda: make_optimizers(torch.nn.Identity(), 0.1)),

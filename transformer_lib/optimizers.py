@@ -199,14 +199,14 @@ def make_optimizers(
     model: nn.Module,
     learning_rate: float,
     *,
-    muon: bool = True,
+    muon: float = 1.0,
     weight_decay: float = 0.1,
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for everything else.
 
     learning_rate: the largest, for both: Muon's steps are scaled to the size
-    of AdamW's (Liu et al. 2025). muon=False: AdamW for all. Biases, norms
-    and tables do not decay.
+    of AdamW's (Liu et al. 2025). muon: what of it Muon gets; 0: AdamW for
+    all. Biases, norms and tables do not decay.
     """
     check_not_negative(learning_rate=learning_rate)
     if learning_rate == 0:
@@ -216,8 +216,8 @@ def make_optimizers(
         raise ValueError(
             f"model must be a module with parameters, got a {kind}"
         )
-    check_not_negative(weight_decay=weight_decay)
-    matrices, others, no_decay = _sorted(model, muon)
+    check_not_negative(weight_decay=weight_decay, muon=muon)
+    matrices, others, no_decay = _sorted(model, muon > 0)
     groups = [
         {"params": others, "weight_decay": weight_decay},
         {"params": no_decay, "weight_decay": 0.0},
@@ -230,8 +230,9 @@ def make_optimizers(
     )
     if not matrices:
         return [adamw]
+    group = {"params": matrices, "share": float(muon)}
     settings = {"weight_decay": weight_decay, "momentum": 0.9}
-    return [adamw, Muon(matrices, learning_rate, **settings)]
+    return [adamw, Muon([group], learning_rate * muon, **settings)]
 
 # %% ../chapters/12_optimizers.ipynb #c12-053
 class WeightAverage(torch.optim.Optimizer):

@@ -143,6 +143,7 @@ def fit(
     folder: Path,
     accelerator: Accelerator,
     settings: dict[str, Any],
+    muon: float = 1.0,
 ) -> History:
     """Train with checkpoints in a folder; the model has its best weights."""
     names = [n for n in ("tokens", "mask", "labels") if hasattr(batches, n)]
@@ -161,7 +162,7 @@ def fit(
         )
         options = {name: settings[name] for name in ("learning_rate", "seed")}
         options |= {"evaluate_every": max(1, math.ceil(steps / 20))}
-        options |= {"average": AVERAGED}
+        options |= {"average": AVERAGED, "muon": muon}
         places = {"accelerator": accelerator, "checkpoints": kept}
         options |= {"steps": steps, "evaluate": best, **places}
         try:
@@ -280,7 +281,7 @@ def write_tokenizer(run: Run) -> None:
 class TextTask:
     """A generator that learns from texts."""
 
-    name, model, tokenizer = "decoder", Decoder, "bpe"
+    name, model, tokenizer, muon = "decoder", Decoder, "bpe", 1.0
     score, loss_fn = "nats_per_token", staticmethod(language_loss)
     built_in = staticmethod(python_prose)
 
@@ -359,10 +360,18 @@ def sentences_of(
 
 
 def new_classifier(run: Run) -> EncoderClassifier:
-    """An encoder, pretrained where that is asked for, and a classifier."""
+    """An encoder, pretrained where that is asked for, and a classifier.
+
+    One that is not pretrained begins as a mean of its words: the blocks add
+    nothing until they have learned to.
+    """
     C = run.settings["embedding_dim"]
     T = run.settings["block_size"]
     encoder = Encoder(run.vocab_size, T, **run.inner_sizes)
+    blocks: Any = encoder.blocks
+    for block in blocks:
+        nn.init.zeros_(block.attention.projection.weight)
+        nn.init.zeros_(block.feed_forward.contract.weight)
     if run.more:
         pretrain(encoder, run)
     return EncoderClassifier(encoder, Classifier(C, C, len(run.labels)))
@@ -379,6 +388,7 @@ class TableTask:
     """A classifier that learns from rows of a label and a text."""
 
     name, model, tokenizer = "classifier", EncoderClassifier, "word"
+    muon = 0.2  # the words first
     score = "nats_per_sentence"
     loss_fn = staticmethod(partial(finetuning_loss, hidden=0.6))
     built_in = staticmethod(which_library)
@@ -399,7 +409,7 @@ class TableTask:
         return sentences_of(run, passages, hidden=True)
 
     def steps(self, run: Run, batches: Any) -> int:
-        return steps_for(16, len(run.learned), batches.batch_size, least=600)
+        return steps_for(24, len(run.learned), batches.batch_size, 900, 1500)
 
     new_model = staticmethod(new_classifier)
 
@@ -473,14 +483,13 @@ def train_model(
         run.settings,
     )
     folder = run.out / "checkpoints"
-    history = fit(
-        model, batches, loss_fn, evaluate, folder, accelerator, settings
-    )
+    rest = accelerator, settings, task.muon
+    history = fit(model, batches, loss_fn, evaluate, folder, *rest)
     if run.options["refit"]:
         model, folder = first_model(task, run), run.out / "refit"
-        settings = settings | {"steps": best_step(history)}
+        rest = accelerator, settings | {"steps": best_step(history)}, task.muon
         more = task.batches(run, [*split.train, *split.validation])
-        fit(model, more, loss_fn, None, folder, accelerator, settings)
+        fit(model, more, loss_fn, None, folder, *rest)
     return model, history
 
 # %% ../chapters/30_runs.ipynb #c29n-104

@@ -172,7 +172,7 @@ class _Run:
         """One step at its rate; returns the loss."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.rate(step)
+                group["lr"] = self.rate(step) * group.get("share", 1)
         return update(
             self.accelerator,
             self.objective,
@@ -237,7 +237,7 @@ def train(
     warmup: SupportsIndex | None = None,
     weight_decay: SupportsFloat = 0.1,
     max_grad_norm: SupportsFloat = 1.0,
-    muon: bool = True,
+    muon: SupportsFloat = 1.0,
     average: SupportsFloat = 0.0,
     evaluate: Callable[[nn.Module], SupportsFloat] | None = None,
     evaluate_every: SupportsIndex = 100,
@@ -370,6 +370,8 @@ def _check_settings(
         raise ValueError(f"{error} (steps is {steps})") from None
     if isinstance(average, bool) or not holds(lambda a: 0 <= a <= 1, average):
         raise ValueError(f"average must be from 0 to 1, got {average!r}")
+    if not holds(lambda share: 0 <= share < math.inf, muon):
+        raise ValueError(f"muon must be at least 0, got {muon!r}")
     return {
         "seed": _whole("seed", seed, 0, 2**32 - 1),
         "steps": steps,
@@ -377,6 +379,6 @@ def _check_settings(
         "warmup": warmup,
         "weight_decay": _positive("weight_decay", weight_decay, zero=True),
         "max_grad_norm": _positive("max_grad_norm", max_grad_norm),
-        "muon": bool(muon),
+        "muon": float(muon),
         "average": float(average),
     }

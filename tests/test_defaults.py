@@ -9,6 +9,7 @@ from transformer_lib.defaults import (
     check_settings,
     fit_table,
     fit_text,
+    hidden_share,
     hide_rare,
     steps_for,
     tokenizer_for,
@@ -18,9 +19,16 @@ from transformer_lib.tokens import UNK
 
 @pytest.mark.parametrize("characters", [0, 59_999, 60_000, 1_000_000, 1_000_001, 10**9])
 def test_what_is_chosen_can_be_trained(characters):
-    for sizes in (fit_text(characters), fit_table()):
+    for sizes in (fit_text(characters), fit_table(characters)):
         check_settings(sizes)
         assert sizes["embedding_dim"] % sizes["num_heads"] == 0
+
+
+def test_a_large_table_is_learned_faster_and_a_small_one_with_more_words_hidden():
+    small, large = fit_table(5_000), fit_table(5_001)
+    assert small["embedding_dim"] < large["embedding_dim"]
+    assert small["learning_rate"] < large["learning_rate"]
+    assert 0 < hidden_share(5_001) < hidden_share(5_000) < 1
 
 
 def test_a_larger_text_gets_no_smaller_model():

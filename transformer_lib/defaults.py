@@ -32,18 +32,27 @@ def fit_text(characters: int) -> dict[str, Any]:
     )
 
 
-def fit_table() -> dict[str, Any]:
-    """Sizes for a classifier, of however many rows."""
+LARGE_TABLE = 5_000  # rows
+
+
+def fit_table(rows: int) -> dict[str, Any]:
+    """Sizes for a classifier that learns from so many rows."""
+    large = rows > LARGE_TABLE
     return dict(
         vocab_size=16384,
         block_size=128,
-        embedding_dim=64,
+        embedding_dim=128 if large else 64,
         num_heads=4,
         num_layers=1,
         dropout=0.2,
         batch_size=32,
-        learning_rate=3e-3,
+        learning_rate=1e-2 if large else 3e-3,
     )
+
+
+def hidden_share(rows: int) -> float:
+    """The share of the words that a classifier does not see at a step."""
+    return 0.4 if rows > LARGE_TABLE else 0.6
 
 # %% ../chapters/28_defaults.ipynb #c27d-007
 def steps_for(

@@ -21,7 +21,8 @@ from .checkpoints import check_room, is_main_process
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .defaults import check_settings, fit_table, fit_text
-from .defaults import hide_rare, steps_for, tokenizer_for
+from .defaults import hidden_share, hide_rare
+from .defaults import steps_for, tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
 from .evaluation import cross_entropy, per_class
@@ -282,7 +283,7 @@ class TextTask:
     """A generator that learns from texts."""
 
     name, model, tokenizer, muon = "decoder", Decoder, "bpe", 1.0
-    score, loss_fn = "nats_per_token", staticmethod(language_loss)
+    score = "nats_per_token"
     built_in = staticmethod(python_prose)
 
     def read(self, path: Path, _options: dict) -> Found:
@@ -298,9 +299,12 @@ class TextTask:
         return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)
 
     def steps(self, run: Run, batches: Any) -> int:
-        readings = 4 if run.settings["tokenizer"] == "word" else 6
+        readings = 4 if run.settings["tokenizer"] == "word" else 12
         size = batches.batch_size * batches.block_size
         return steps_for(readings, len(batches.tokens), size)
+
+    def loss(self, _run: Run) -> Callable:
+        return language_loss
 
     def new_model(self, run: Run) -> Decoder:
         T = run.settings["block_size"]
@@ -390,7 +394,6 @@ class TableTask:
     name, model, tokenizer = "classifier", EncoderClassifier, "word"
     muon = 0.2  # the words first
     score = "nats_per_sentence"
-    loss_fn = staticmethod(partial(finetuning_loss, hidden=0.6))
     built_in = staticmethod(which_library)
 
     def read(self, path: Path, options: dict) -> Found:
@@ -403,13 +406,16 @@ class TableTask:
             own = str(text) == "own"
             run.more = run.learned if own else texts_of(read_text(text))
         rows = f"{len(run.learned):,} rows, {len(run.labels)} labels"
-        return fit_table(), rows
+        return fit_table(len(run.learned)), rows
 
     def batches(self, run: Run, passages: list[Passage]) -> Sentences:
         return sentences_of(run, passages, hidden=True)
 
     def steps(self, run: Run, batches: Any) -> int:
         return steps_for(24, len(run.learned), batches.batch_size, 900, 1500)
+
+    def loss(self, run: Run) -> Callable:
+        return partial(finetuning_loss, hidden=hidden_share(len(run.learned)))
 
     new_model = staticmethod(new_classifier)
 
@@ -478,7 +484,7 @@ def train_model(
     write_tokenizer(run)
     evaluate = task.evaluation(run) if split.validation else None
     loss_fn, accelerator, settings = (
-        task.loss_fn,
+        task.loss(run),
         run.accelerator,
         run.settings,
     )

@@ -154,6 +154,7 @@ def fit(
     every = max(1, min(200, steps // 5))
     same = settings | {"text_checksum": data}
     kept = Checkpoints(folder, every, settings=same, stop=give_up)
+    accelerator.wait_for_everyone()  # one of them makes the folder
     with kept:
         check_room(kept.folder, model, kept.keep)
         tell(

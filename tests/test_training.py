@@ -78,31 +78,30 @@ def test_schedule_without_warmup_and_with_nothing_else():
     assert schedule(0, 1, 1) == 1
 
 
-def test_the_rates_that_the_optimizers_get_are_the_scheduled_ones(monkeypatch):
-    rates, step_of = [], optimizers.AdamW.step
+def rates_of(kind, monkeypatch, **settings):
+    """The rates that an optimizer of a kind has at each step of a run."""
+    rates, step_of = [], kind.step
 
     def step(self, *arguments, **more):
         rates.append({group["lr"] for group in self.param_groups})
         return step_of(self, *arguments, **more)
 
-    monkeypatch.setattr(optimizers.AdamW, "step", step)
-    run(steps=5, warmup=2, learning_rate=0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "step", step)
+        run(learning_rate=0.01, **settings)
+    return rates
+
+
+def test_the_rates_that_the_optimizers_get_are_the_scheduled_ones(monkeypatch):
+    rates = rates_of(optimizers.AdamW, monkeypatch, steps=5, warmup=2)
     assert rates == [{0.01 * schedule(i, 5, 2)} for i in range(5)]
 
 
-def test_the_matrices_of_the_blocks_get_their_share_of_the_rate(monkeypatch):
-    rates, step_of = [], optimizers.Muon.step
-
-    def step(self, *arguments, **more):
-        rates.append({group["lr"] for group in self.param_groups})
-        return step_of(self, *arguments, **more)
-
-    monkeypatch.setattr(optimizers.Muon, "step", step)
-    for muon in (0, 0.25, 1, True):
-        run(steps=3, warmup=2, learning_rate=0.01, muon=muon)
-        expected = [{0.01 * schedule(i, 3, 2) * muon} for i in range(3)]
-        assert rates == (expected if muon else [])  # none: AdamW has them all
-        rates.clear()
+@pytest.mark.parametrize("muon", [0, 0.25, 1, True])
+def test_the_matrices_of_the_blocks_get_their_share_of_the_rate(monkeypatch, muon):
+    rates = rates_of(optimizers.Muon, monkeypatch, steps=3, warmup=2, muon=muon)
+    expected = [{0.01 * schedule(i, 3, 2) * muon} for i in range(3)]
+    assert rates == (expected if muon else [])  # none: AdamW has them all
 
 
 def test_the_warm_up_is_a_twentieth_unless_told(monkeypatch):

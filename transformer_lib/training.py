@@ -5,8 +5,7 @@ __all__ = ['classification_loss', 'language_loss', 'schedule', 'History', 'Check
 import math
 import operator
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 from typing import SupportsFloat, SupportsIndex
@@ -181,15 +180,6 @@ class _Run:
             self.settings["max_grad_norm"],
         )
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within it the model has its averaged weights, if there are any."""
-        self.exchange()
-        try:
-            yield
-        finally:
-            self.exchange()
-
     def exchange(self) -> None:
         """The averaged weights for the model's, and back, if there are any."""
         if self.average:
@@ -209,8 +199,11 @@ def as_number(found: Any) -> float:
 def _evaluated(run, evaluate: Callable[..., SupportsFloat]) -> float:
     """What evaluate says of the model; the mean over all processes."""
     run.model.eval()
-    with run.averaged():
+    run.exchange()
+    try:
         value = as_number(evaluate(run.model))
+    finally:
+        run.exchange()
     run.model.train()
     if run.accelerator.num_processes > 1:
         ours = torch.tensor(value, device=run.accelerator.device)

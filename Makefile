@@ -23,6 +23,9 @@ WORKERS = --numprocesses $$($(PY) -c "import os; print(min(4, 1 + (os.cpu_count(
 ENVIRONMENT = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.10 or newer"; exit 1; }; } \
   && $(PYTHON) tools/environment.py $(if $(filter command environment,$(firstword $(origin PYTHON))),--this-python)
 LINT = $(PY) -m ruff check --quiet . && $(PY) -m ruff format --check --quiet . && $(PY) -m mypy --no-error-summary
+PAGES = $(PY) book/vendor/fetch.py && $(PY) -m tools.pages
+# Each takes one core: on two, together, the time of the longer.
+BESIDE_LINT = { { $(LINT); } & lint=$$!; { $(PAGES); }; built=$$?; wait $$lint && test $$built -eq 0; }
 
 setup:  ## make the virtual environment .venv (done once, by every target that needs it)
 	@$(ENVIRONMENT)
@@ -41,12 +44,11 @@ scripts: setup
 	@$(PY) book/vendor/fetch.py
 
 test:  ## check everything: format, types, export, chapters (nbval), units, browser, strict build
-	$(call step,1 of 6,the environment,$(ENVIRONMENT))
-	$(call step,2 of 6,format and types,$(LINT))
-	$(call step,3 of 6,the package is what the chapters say,$(PY) tools/export.py --check)
-	$(call step,4 of 6,the browser,$(PY) tools/browser.py)
-	$(call step,5 of 6,the pages,$(PY) book/vendor/fetch.py && $(PY) -m tools.pages)
-	$(call step,6 of 6,the tests and the chapters,$(PY) -m pytest -q -p tools.progress $(WORKERS))
+	$(call step,1 of 5,the environment,$(ENVIRONMENT))
+	$(call step,2 of 5,format and types; beside them the pages,$(BESIDE_LINT))
+	$(call step,3 of 5,the package is what the chapters say,$(PY) tools/export.py --check)
+	$(call step,4 of 5,the browser,$(PY) tools/browser.py)
+	$(call step,5 of 5,the tests and the chapters,$(PY) -m pytest -q -p tools.progress $(WORKERS))
 
 unit: setup  ## the tests for whoever changes a line: no chapters, no browser, nothing slow
 	@$(PY) -m pytest -q -p tools.progress tests -m "not slow and not browser and not book" $(WORKERS)

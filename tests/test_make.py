@@ -34,7 +34,7 @@ def test_help_lists_every_command():
     assert [target for target in targets if f"make {target} " not in said] == []
 
 
-@pytest.mark.parametrize("target, steps", [("book", 4), ("test", 6)])
+@pytest.mark.parametrize("target, steps", [("book", 4), ("test", 5)])
 def test_each_step_is_named_with_its_number_and_its_time(target, steps):
     done = make(target, "ENVIRONMENT=true", "LINT=true", "PY=true")
     lines = done.stdout.splitlines()
@@ -45,12 +45,15 @@ def test_each_step_is_named_with_its_number_and_its_time(target, steps):
         assert re.fullmatch(rf"step {number} of {steps}: done in \d+ s", ended)
 
 
-@pytest.mark.parametrize("target", ["book", "test"])
-def test_a_step_that_fails_ends_it(target):
-    done = make(target, "ENVIRONMENT=true", "LINT=true", "PY=false")
+@pytest.mark.parametrize(
+    "target, fails", [("book", "PY"), ("test", "PY"), ("test", "LINT"), ("test", "PAGES")]
+)
+def test_a_step_that_fails_ends_it(target, fails):
+    right = {"ENVIRONMENT": "true", "LINT": "true", "PAGES": "true", "PY": "true", fails: "false"}
+    done = make(target, *(f"{name}={what}" for name, what in right.items()))
     assert done.returncode != 0
     last = done.stdout.splitlines()[-1]
-    assert "done" not in last and not last.startswith(("step 4", "step 5", "step 6"))
+    assert last.startswith(("step 2", "step 3")) and "done" not in last
 
 
 def test_tests_begin_with_format_and_types_which_cover_everything():
@@ -58,7 +61,7 @@ def test_tests_begin_with_format_and_types_which_cover_everything():
     assert re.search(
         r"^LINT = .*ruff check .*\. && .*ruff format --check .*\. && .*mypy", text, re.M
     )
-    assert text.index("step,2 of 6,format and types,$(LINT)") < text.index("-m pytest")
+    assert text.index("step,2 of 5,format and types; beside them the pages,$(BESIDE_LINT)") < text.index("-m pytest")
 
 
 @pytest.mark.slow

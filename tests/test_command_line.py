@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shlex
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from transformer_lib import Decoder, command_line, runs
 from transformer_lib.command_line import _lines, app, report_errors
-from transformer_lib.saving import load_model, save_model
+from transformer_lib.saving import load_model, read_checkpoint, save_model
 from transformer_lib.splits import hold_out
 from transformer_lib.tables import read_labelled
 from transformer_lib.tokens import train_tokenizer
@@ -555,10 +556,33 @@ def test_without_validation_the_last_weights_are_kept_and_that_is_said(files, co
     assert code == 2 and "refit needs a validation part" in said
 
 
+def test_a_classifier_keeps_the_weights_that_answer_best_and_is_as_sure_as_it_may_be(
+    files, monkeypatch
+):
+    """The loss says the first of four evaluations, the answers say the second and the third."""
+    found = iter([(0.5, 0.9, 0.1), (0.7, 0.2, 0.1), (0.8, 0.3, 0.1), (0.9, 0.4, 0.1)])
+    monkeypatch.setattr(runs, "loss_and_wrong", lambda model, sentences: next(found))
+    monkeypatch.setattr(runs, "fit_temperature", lambda model, sentences: 4.0)
+    line = ["--train", files / "a.tsv", "--out", files / "sure", *SMALL, "--steps", "4"]
+    code, said = command("train-classifier", *line)
+    report = json.loads(last(said))
+    assert code == 0 and report["best_step"] == 3 and report["temperature"] == 4.0
+    assert report["curves"]["validation"] == [0.5, 0.7, 0.8, 0.9]
+    assert "from step 1 on it learned by heart" in said and "the weights of step 3 are kept" in said
+    saved = load_model(files / "sure").model.state_dict()
+    best, _ = read_checkpoint(files / "sure" / "checkpoints" / "best.safetensors")
+    for name, tensor in saved.items():
+        output = name.startswith("classifier.output.")
+        torch.testing.assert_close(tensor, best[name] / 4 if output else best[name])
+
+
 def test_refit_learns_from_the_validation_part_too(files):
     line = ["--train", files / "a.tsv", "--out", files / "refit", *SMALL, "--refit"]
     code, said = command("train-classifier", *line)
-    assert code == 0 and json.loads(last(said))["refit"]
+    report = json.loads(last(said))
+    assert code == 0 and report["refit"] and 0.5 <= report["temperature"] <= 64
+    learned = list((files / "refit" / "refit").glob("step-*"))
+    assert max(int(re.search(r"step-(\d+)", p.name)[1]) for p in learned) == report["best_step"]
     assert list((files / "refit" / "refit").glob("step-*"))
 
 

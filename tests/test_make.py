@@ -61,7 +61,9 @@ def test_tests_begin_with_format_and_types_which_cover_everything():
     assert re.search(
         r"^LINT = .*ruff check .*\. && .*ruff format --check .*\. && .*mypy", text, re.M
     )
-    assert text.index("step,2 of 5,format and types; beside them the pages,$(BESIDE_LINT)") < text.index("-m pytest")
+    assert text.index(
+        "step,2 of 5,format and types; beside them the pages,$(BESIDE_LINT)"
+    ) < text.index("-m pytest")
 
 
 @pytest.mark.slow

@@ -3,20 +3,26 @@
 import json
 import math
 import warnings
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from transformer_lib import evaluation, report
+from transformer_lib.batches import Sentences
+from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
+from transformer_lib.encoder import Encoder
 from transformer_lib.evaluation import compare
 from transformer_lib.report import (
     beside_bag_of_words,
     beside_ngrams,
-    best_step,
     by_heart,
     curves,
+    divide_logits,
+    fit_temperature,
     give_up,
+    kept_step,
     verdict,
     warn_unknown,
     write_report,
@@ -100,9 +106,45 @@ def test_a_run_that_gets_no_better_ends_early():
     assert give_up(History(evaluations=[*rising, (15, 2.6)]))
 
 
-def test_the_best_step_is_the_lowest_and_the_first_of_equals():
-    assert best_step(History([1.0] * 7)) == 7
-    assert best_step(History([1.0] * 9, [(3, 2.0), (6, 1.0), (9, 1.0)])) == 6
+def test_the_step_that_is_kept_is_the_last_with_its_value():
+    history = History([1.0] * 9, [(3, 2.0), (6, 1.0), (9, 1.0)])
+    assert kept_step(History([1.0] * 7), None) == 7
+    assert kept_step(history, None) == 9
+    assert kept_step(history, 1.0) == 9 and kept_step(history, 2.0) == 3
+
+
+def judged(labels):
+    return Mock(spec=Sentences, labels=labels)
+
+
+@pytest.mark.parametrize("share, gap", [(0.75, 6.0), (0.9, 12.0), (0.75, 0.7)])
+def test_the_temperature_makes_a_model_as_sure_as_it_is_right(monkeypatch, share, gap):
+    """Two classes with logits a gap apart: the loss is lowest where gap / t is the logarithm of the odds."""
+    right = torch.arange(1000) < 1000 * share
+    log_probs = torch.tensor([gap, 0.0]).log_softmax(-1).expand(1000, 2)
+    monkeypatch.setattr(report, "class_log_probs", lambda model, rows: log_probs)
+    found = fit_temperature(Mock(spec=EncoderClassifier), judged((~right).long()))
+    best = gap / math.log(share / (1 - share))
+    assert abs(math.log2(found / best)) <= 1 / 32 + 1e-6
+
+
+def test_a_model_that_is_always_right_gets_at_most_twice_as_sure(monkeypatch):
+    log_probs = torch.tensor([[1.0, 0.0]]).log_softmax(-1)
+    monkeypatch.setattr(report, "class_log_probs", lambda model, rows: log_probs)
+    assert fit_temperature(Mock(spec=EncoderClassifier), judged(torch.tensor([0]))) == 0.5
+
+
+def test_dividing_the_logits_changes_no_answer():
+    torch.manual_seed(0)
+    encoder = Encoder(20, 6, embedding_dim=8, num_heads=2, num_layers=1)
+    model = EncoderClassifier(encoder, Classifier(8, 8, 3)).eval()
+    torch.nn.init.normal_(model.classifier.output.bias)
+    tokens = torch.randint(20, (9, 6))
+    before = model(tokens)[0]
+    divide_logits(model, 2.5)
+    after = model(tokens)[0]
+    torch.testing.assert_close(after, (before / 2.5).log_softmax(-1))
+    assert torch.equal(before.argmax(-1), after.argmax(-1))
 
 
 def test_by_heart_tells_a_rise_from_noise():
@@ -114,6 +156,20 @@ def test_by_heart_tells_a_rise_from_noise():
     assert "nothing says whether they are the best" in said()
 
 
+def test_by_heart_says_which_weights_are_kept():
+    turned = History([1.0] * 9, [(3, 3.0), (6, 2.0), (9, 2.5)])
+    falling = History([1.0] * 9, [(3, 3.0), (6, 2.0), (9, 1.9)])
+    assert by_heart(turned).endswith("the weights of step 6 are kept")
+    assert by_heart(turned, 6) == by_heart(turned)
+    assert by_heart(turned, 9).endswith(
+        "the weights of step 9 are kept, the last with as many rows right as the best, within the error"
+    )
+    assert by_heart(falling, 9) == by_heart(falling) and "kept" not in by_heart(falling)
+    assert "it had not begun to rise; the weights of step 6 are kept, the last" in by_heart(
+        falling, 6
+    )
+
+
 def test_curves_hold_every_loss_once():
     history = History([4.0, 2.0, 3.0, 1.0, 9.0], [(2, 2.5), (4, 2.4)])
     assert curves(history) == {"steps": [2, 4], "train": [3.0, 2.0], "validation": [2.5, 2.4]}
@@ -122,12 +178,12 @@ def test_curves_hold_every_loss_once():
 
 def test_the_report_is_what_is_written(tmp_path):
     history = History([3.0, 2.0], [(1, 2.5), (2, 2.4)], 1.5)
-    results = write_report(tmp_path, history, {"task": "decoder"})
+    results = write_report(tmp_path, history, 2, {"task": "decoder"})
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert (results["best_step"], results["train_loss"], results["seconds"]) == (2, 2.0, 1.5)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError):  # no file that other programs cannot read
-        write_report(tmp_path, History([math.nan]), {})
+        write_report(tmp_path, History([math.nan]), 1, {})
     assert json.loads((tmp_path / "results.json").read_text()) == results
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from tokenizers import Tokenizer
 from torch import nn
+from torch.nn import functional as F
 
 from .batches import Sentences, Windows, encode_all
 from .batches import encode_labels
@@ -25,13 +26,14 @@ from .defaults import hidden_share, hide_rare
 from .defaults import steps_for, tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
-from .evaluation import cross_entropy, per_class
-from .evaluation import per_sentence, per_text
+from .evaluation import class_log_probs, cross_entropy
+from .evaluation import per_class, per_text
 from .files import estimate_memory, read_text
 from .pretraining import MaskedLanguageModel, MaskedWindows
 from .pretraining import finetuning_loss, masked_loss
 from .report import beside_bag_of_words, beside_ngrams
-from .report import best_step, give_up, warn_unknown
+from .report import divide_logits, fit_temperature
+from .report import give_up, kept_step, warn_unknown
 from .report import write_report
 from .saving import Loaded, checksum, load_model, save_model
 from .saving import write_atomic
@@ -140,13 +142,16 @@ def fit(
     model: nn.Module,
     batches: Any,
     loss_fn: Callable,
-    evaluate: Callable[[nn.Module], float] | None,
+    evaluate: Callable | None,
     folder: Path,
     accelerator: Accelerator,
     settings: dict[str, Any],
     muon: float = 1.0,
-) -> History:
-    """Train with checkpoints in a folder; the model has its best weights."""
+) -> tuple[History, int]:
+    """Train with checkpoints in a folder; the model has its best weights.
+
+    Returns the history, and the step of these weights.
+    """
     names = [n for n in ("tokens", "mask", "labels") if hasattr(batches, n)]
     data = checksum({name: getattr(batches, name) for name in names})
     steps = settings["steps"]
@@ -174,7 +179,7 @@ def fit(
     accelerator.wait_for_everyone()
     if best:
         best.load(model)
-    return history
+    return history, kept_step(history, best.value if best else None)
 
 # %% ../chapters/30_runs.ipynb #c29n-016
 @dataclass
@@ -316,6 +321,9 @@ class TextTask:
         some = encode_all(texts, run.tokenizer)[:10_001]
         return partial(cross_entropy, tokens=some, stride=T)
 
+    def temperature(self, _run: Run, _model: Any) -> float | None:
+        return None  # its probabilities fit as they are
+
     def judge(self, run: Run, model: Any, part: list[Passage]) -> dict:
         return per_text(model, run.tokenizer, texts_of(part))
 
@@ -362,6 +370,17 @@ def sentences_of(
         known = rows.tokens[rows.mask]
         rows.tokens[rows.mask] = hide_rare(known, run.vocab_size)
     return rows
+
+
+def loss_and_wrong(
+    model: nn.Module, sentences: Sentences
+) -> tuple[float, float, float]:
+    """The mean loss of a classifier, its share of wrong answers, and the
+    standard error of that share."""
+    log_probs, true = class_log_probs(model, sentences), sentences.labels.cpu()
+    wrong = (log_probs.argmax(-1) != true).double().mean().item()
+    error = math.sqrt(wrong * (1 - wrong) / len(true))
+    return F.nll_loss(log_probs, true).item(), wrong, error
 
 
 def new_classifier(run: Run) -> EncoderClassifier:
@@ -420,9 +439,13 @@ class TableTask:
 
     new_model = staticmethod(new_classifier)
 
-    def evaluation(self, run: Run) -> Callable[[nn.Module], float]:
+    def evaluation(self, run: Run) -> Callable[[nn.Module], Any]:
         checked = sentences_of(run, run.split.validation)
-        return partial(per_sentence, sentences=checked)
+        return partial(loss_and_wrong, sentences=checked)
+
+    def temperature(self, run: Run, model: Any) -> float | None:
+        checked = sentences_of(run, run.split.validation)
+        return fit_temperature(model, checked)
 
     def judge(self, run: Run, model: Any, part: list[Passage]) -> dict:
         seen = {normalize_text(text) for text in run.learned}
@@ -477,10 +500,18 @@ def first_model(task: TextTask | TableTask, run: Run) -> Any:
     return model
 
 # %% ../chapters/30_runs.ipynb #c29n-032
-def train_model(
-    task: TextTask | TableTask, run: Run, batches: Any
-) -> tuple[Any, History]:
-    """The trained model of a run, and what the training went through."""
+class Trained(NamedTuple):
+    """A model, what its training went through, the step of its weights, and
+    the temperature by which its logits were divided."""
+
+    model: Any
+    history: History
+    kept: int
+    temperature: float | None
+
+
+def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
+    """Train the model of a run; to refit, once more on everything."""
     model, split = first_model(task, run), run.split
     write_tokenizer(run)
     evaluate = task.evaluation(run) if split.validation else None
@@ -491,23 +522,26 @@ def train_model(
     )
     folder = run.out / "checkpoints"
     rest = accelerator, settings, task.muon
-    history = fit(model, batches, loss_fn, evaluate, folder, *rest)
+    history, kept = fit(model, batches, loss_fn, evaluate, folder, *rest)
+    temperature = task.temperature(run, model) if split.validation else None
     if run.options["refit"]:
         model, folder = first_model(task, run), run.out / "refit"
-        rest = accelerator, settings | {"steps": best_step(history)}, task.muon
+        rest = accelerator, settings | {"steps": kept}, task.muon
         more = task.batches(run, [*split.train, *split.validation])
         fit(model, more, loss_fn, None, folder, *rest)
-    return model, history
+    if temperature:
+        divide_logits(model, temperature)
+    return Trained(model, history, kept, temperature)
 
 # %% ../chapters/30_runs.ipynb #c29n-104
 def report_on(
     task: TextTask | TableTask,
     run: Run,
-    model: Any,
-    history: History,
+    trained: Trained,
     batches: Any,
 ) -> dict[str, Any]:
     """Save the model, judge it, and write the report."""
+    model, history, kept, temperature = trained
     save_model(run.out, model, run.tokenizer, run.labels or None)
     test, validation = run.split.test, run.split.validation
     found = task.judge(run, model, test)
@@ -524,7 +558,9 @@ def report_on(
         "overlap": overlap(run.learned, texts_of(test)),
         "refit": run.options["refit"],
     }
-    return write_report(run.out, history, results)
+    if temperature:
+        results["temperature"] = temperature
+    return write_report(run.out, history, kept, results)
 
 # %% ../chapters/30_runs.ipynb #c29n-106
 def train_and_report(
@@ -539,10 +575,10 @@ def train_and_report(
     run.choose(steps=task.steps(run, batches))
     chosen = (f"{name} {value}" for name, value in run.chosen.items())
     tell(f"chosen for {run.counted}: {', '.join(chosen)}")
-    model, history = train_model(task, run, batches)
+    trained = train_model(task, run, batches)
     if not is_main_process():
         return None
-    results = report_on(task, run, model, history, batches)
+    results = report_on(task, run, trained, batches)
     tell(results["by_heart"])
     tell(results["baseline"]["verdict"])
     return results

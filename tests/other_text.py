@@ -11,16 +11,24 @@ import matplotlib
 from tools import notebooks
 from tools.notebooks import masked
 
-# The sources of other Pythons that stand on this machine, where there are any.
-OTHERS = sorted(
+
+def version(folder):
+    """3.12 of .../python3.12, as numbers."""
+    return tuple(map(int, folder.name.removeprefix("python").split(".")))
+
+
+# The sources of the oldest and the newest other Python that stand on this machine, where there are any.
+FOUND = sorted(
     {
         folder
         for place in (Path(sys.base_prefix).parent, Path("/usr/lib"), Path("/usr/local/lib"))
         for folder in (*place.glob("3.1[0-9]*/lib/python3.1[0-9]"), *place.glob("python3.1[0-9]"))
         if (folder / "asyncio" / "events.py").exists()
         and folder != Path(sysconfig.get_paths()["stdlib"])
-    }
+    },
+    key=version,
 )
+OTHERS = sorted({*FOUND[:1], *FOUND[-1:]})
 
 
 def run_on(chapter, documentation):

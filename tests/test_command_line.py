@@ -563,14 +563,15 @@ def test_a_classifier_keeps_the_weights_that_answer_best_and_is_as_sure_as_it_ma
     found = iter([(0.5, 0.9, 0.1), (0.7, 0.2, 0.1), (0.8, 0.3, 0.1), (0.9, 0.4, 0.1)])
     monkeypatch.setattr(runs, "loss_and_wrong", lambda model, sentences: next(found))
     monkeypatch.setattr(runs, "fit_temperature", lambda model, sentences: 4.0)
-    line = ["--train", files / "a.tsv", "--out", files / "sure", *SMALL, "--steps", "4"]
+    line = ["--train", files / "a.tsv", "--out", files / "temper", *SMALL, "--steps", "4"]
     code, said = command("train-classifier", *line)
+    assert code == 0, said
     report = json.loads(last(said))
-    assert code == 0 and report["best_step"] == 3 and report["temperature"] == 4.0
+    assert report["best_step"] == 3 and report["temperature"] == 4.0
     assert report["curves"]["validation"] == [0.5, 0.7, 0.8, 0.9]
     assert "from step 1 on it learned by heart" in said and "the weights of step 3 are kept" in said
-    saved = load_model(files / "sure").model.state_dict()
-    best, _ = read_checkpoint(files / "sure" / "checkpoints" / "best.safetensors")
+    saved = load_model(files / "temper").model.state_dict()
+    best, _ = read_checkpoint(files / "temper" / "checkpoints" / "best.safetensors")
     for name, tensor in saved.items():
         output = name.startswith("classifier.output.")
         torch.testing.assert_close(tensor, best[name] / 4 if output else best[name])

@@ -20,14 +20,14 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024
 def _symmetric(
     add: Tensor, a: Tensor, b: Tensor, *, beta: float, alpha: float = 1.0
 ) -> Float[Tensor, "n m m"]:
-    """torch.baddbmm for a symmetric result: of a large one, half is computed
-    and the other half is its mirror image."""
+    """torch.baddbmm for a symmetric result: where its sums are long, half is
+    computed and the other half is its mirror image."""
     m = a.shape[1]
-    if m <= 256 or a.dtype == torch.bfloat16:
+    if a.shape[2] <= 256 or a.dtype == torch.bfloat16:
         return torch.baddbmm(add, a, b, beta=beta, alpha=alpha)
     out = a.new_empty(len(a), m, m)
-    for i in range(0, m, 128):
-        j = i + 128  # these rows, up to the diagonal
+    for i in range(0, m, 64):
+        j = i + 64  # these rows, up to the diagonal
         left, right = a[:, i:j], b[:, :, :j]
         rows = torch.baddbmm(
             add[:, i:j, :j], left, right, beta=beta, alpha=alpha

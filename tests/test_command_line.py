@@ -569,7 +569,10 @@ def test_a_classifier_keeps_the_weights_that_answer_best_and_is_as_sure_as_it_ma
     report = json.loads(last(said))
     assert report["best_step"] == 3 and report["temperature"] == 4.0
     assert report["curves"]["validation"] == [0.5, 0.7, 0.8, 0.9]
-    assert "from step 1 on it learned by heart" in said and "the weights of step 3 are kept" in said
+    assert (
+        "from step 1 on it learned by heart" in said
+        and "up to step 3, whose weights are kept" in said
+    )
     saved = load_model(files / "temper").model.state_dict()
     best, _ = read_checkpoint(files / "temper" / "checkpoints" / "best.safetensors")
     for name, tensor in saved.items():

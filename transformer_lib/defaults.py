@@ -50,9 +50,13 @@ def fit_table(rows: int) -> dict[str, Any]:
     )
 
 
-def hidden_share(rows: int) -> float:
+MANY_CLASSES = 8
+
+
+def hidden_share(rows: int, classes: int) -> float:
     """The share of the words that a classifier does not see at a step."""
-    return 0.4 if rows > LARGE_TABLE else 0.6
+    hard = rows > LARGE_TABLE and classes > MANY_CLASSES
+    return 0.4 if hard else 0.6
 
 # %% ../chapters/28_defaults.ipynb #c27d-007
 def steps_for(

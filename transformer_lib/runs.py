@@ -435,7 +435,8 @@ class TableTask:
         return steps_for(24, len(run.learned), batches.batch_size, 900, 1500)
 
     def loss(self, run: Run) -> Callable:
-        return partial(finetuning_loss, hidden=hidden_share(len(run.learned)))
+        hidden = hidden_share(len(run.learned), len(run.labels))
+        return partial(finetuning_loss, hidden=hidden)
 
     new_model = staticmethod(new_classifier)
 

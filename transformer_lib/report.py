@@ -132,17 +132,17 @@ def by_heart(history: History, kept: int | None = None) -> str:
         )
     best, low = min(history.evaluations, key=lambda pair: pair[1])
     last, end = history.evaluations[-1]
-    if kept in (None, best):
-        rest = f"; the weights of step {best} are kept"
-    else:
-        rest = f"; its answers were as good as ever up to step {kept}, whose "
-        rest += "weights are kept"
+    later = kept not in (None, best)
+    rest = f"; the weights of step {best} are kept"
+    if later:
+        rest = "; its answers were as good as ever, within the error, up to "
+        rest += f"step {kept}, whose weights are kept"
     if last == best or end < 1.01 * low:
         sentence = (
             f"the validation loss was lowest at step {best} of {last} "
             f"({low:.3f}): it had not begun to rise"
         )
-        return sentence if kept in (None, best) else sentence + rest
+        return sentence + rest if later else sentence
     return (
         f"from step {best} on it learned by heart: the validation loss rose "
         f"from {low:.3f} to {end:.3f} at step {last}{rest}"

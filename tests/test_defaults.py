@@ -5,8 +5,13 @@ import math
 import pytest
 import torch
 
+from transformer_lib.batches import Sentences
+from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.defaults import (
+    EVIDENCE,
+    begin_as_naive_bayes,
     check_settings,
+    count_evidence,
     fit_table,
     fit_text,
     hidden_share,
@@ -14,7 +19,10 @@ from transformer_lib.defaults import (
     steps_for,
     tokenizer_for,
 )
-from transformer_lib.tokens import UNK
+from transformer_lib.encoder import Encoder
+from transformer_lib.evaluation import _naive_bayes, class_log_probs
+from transformer_lib.text import Passage
+from transformer_lib.tokens import UNK, train_tokenizer
 
 
 @pytest.mark.parametrize("characters", [0, 59_999, 60_000, 1_000_000, 1_000_001, 10**9])
@@ -30,6 +38,8 @@ def test_a_large_table_is_learned_faster_and_a_small_one_with_more_words_hidden(
     assert small["learning_rate"] < large["learning_rate"]
     assert 0 < hidden_share(5_001, 9) < hidden_share(5_000, 9) < 1
     assert hidden_share(5_001, 8) == hidden_share(5_000, 9)
+    for rows in (5_000, 5_001):  # what was counted is not to be lost again
+        assert fit_table(rows)["learning_rate"] < fit_table(rows, False)["learning_rate"]
 
 
 def test_a_larger_text_gets_no_smaller_model():
@@ -89,3 +99,93 @@ def test_a_rare_word_is_hidden_wherever_it_stands():
 def test_what_no_run_can_have_is_named(settings, named):
     with pytest.raises(ValueError, match=f"^{named} "):
         check_settings(settings)
+
+
+def rows_of(classes, each=12, words=40):
+    """Passages of some classes: each has words that are more frequent there."""
+    chance = torch.Generator().manual_seed(0)
+    found = []
+    for k in range(classes):
+        weight = torch.ones(words)
+        weight[k::classes] += 3
+        for i in range(each + k):
+            drawn = torch.multinomial(weight, 9, replacement=True, generator=chance)
+            found.append(Passage(" ".join(f"w{int(w)}" for w in drawn), f"{k}:{i}", f"k{k:02}"))
+    return found
+
+
+def classifier_of(passages, width, hidden):
+    tokenizer = train_tokenizer([p.text for p in passages], "word", 500)
+    names = sorted({p.label for p in passages})
+    sentences = Sentences(passages, tokenizer, names, 16, 8)
+    torch.manual_seed(0)
+    sizes = {"embedding_dim": width, "num_heads": 2, "num_layers": 2}
+    encoder = Encoder(tokenizer.get_vocab_size(), 16, **sizes)
+    return EncoderClassifier(encoder, Classifier(width, hidden, len(names))), sentences, tokenizer
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_a_classifier_begins_with_the_answers_of_naive_bayes(classes):
+    passages = rows_of(classes)
+    model, sentences, tokenizer = classifier_of(passages, 16, 16)
+    begin_as_naive_bayes(model, sentences)
+    said = class_log_probs(model, sentences)
+    lengths = sentences.mask.sum(1)
+    assert (lengths == lengths[0]).all()  # so the shares of the classes weigh as in the sum
+    rows = [tokenizer.encode(p.text).tokens for p in passages]
+    bayes = _naive_bayes(rows, [p.label for p in passages], rows)
+    ours = [f"k{int(k):02}" for k in said.argmax(1)]
+    assert sum(a == b for a, b in zip(ours, bayes)) >= len(rows) - 1  # it counts one word more
+    assert sum(a == p.label for a, p in zip(ours, passages)) > len(rows) / 2
+    evidence = count_evidence(sentences, tokenizer.get_vocab_size(), classes)
+    share = torch.bincount(sentences.labels) + 1.0
+    prior = (share / share.sum()).log() / lengths[0]
+    mean = torch.stack(
+        [evidence[:, row[mask]].mean(1) for row, mask in zip(sentences.tokens, sentences.mask)]
+    )
+    torch.testing.assert_close(said, (EVIDENCE * (mean + prior)).log_softmax(1), atol=1e-5, rtol=0)
+
+
+def test_more_classes_than_coordinates_share_them():
+    passages = rows_of(20, each=30, words=400)
+    model, sentences, _ = classifier_of(passages, 16, 32)
+    before = (class_log_probs(model, sentences).argmax(1) == sentences.labels).double().mean()
+    begin_as_naive_bayes(model, sentences)
+    after = (class_log_probs(model, sentences).argmax(1) == sentences.labels).double().mean()
+    assert before < 0.15 and after > 0.5
+
+
+@pytest.mark.parametrize("width, hidden", [(2, 2), (16, 3)])
+def test_the_narrowest_classifier_can_begin_and_learn(width, hidden):
+    model, sentences, _ = classifier_of(rows_of(3), width, hidden)
+    begin_as_naive_bayes(model, sentences)
+    log_probs, _ = model(*sentences(0)[:2])
+    torch.nn.functional.nll_loss(log_probs, sentences(0)[2]).backward()
+    assert log_probs.isfinite().all() and model.classifier.output.weight.grad.any()
+
+
+def test_a_classifier_without_room_for_evidence_stays_as_it_was():
+    model, sentences, _ = classifier_of(rows_of(3), 2, 1)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    begin_as_naive_bayes(model, sentences)
+    assert all(torch.equal(before[name], p) for name, p in model.named_parameters())
+
+
+def test_a_word_that_nobody_said_and_a_special_token_say_nothing():
+    passages = rows_of(2)
+    _, sentences, tokenizer = classifier_of(passages, 16, 16)
+    size = tokenizer.get_vocab_size()
+    evidence = count_evidence(sentences, size + 3, 2)
+    assert not evidence[:, size:].any() and not evidence[:, :4].any()
+    torch.testing.assert_close(evidence.sum(0), torch.zeros(size + 3), atol=1e-5, rtol=0)
+    assert evidence[:, 4:size].abs().max() > 0.5
+
+
+def test_sentences_of_another_model_are_refused():
+    model, _, _ = classifier_of(rows_of(2), 16, 16)
+    _, more_classes, _ = classifier_of(rows_of(3), 16, 16)
+    with pytest.raises(ValueError, match="^sentences must have labels from 0 to 1, got 2"):
+        begin_as_naive_bayes(model, more_classes)
+    _, more_words, _ = classifier_of(rows_of(2, words=90), 16, 16)
+    with pytest.raises(ValueError, match="^tokens of sentences must be ids from 0"):
+        begin_as_naive_bayes(model, more_words)

@@ -21,8 +21,10 @@ from .checkpoints import Best, Checkpoints, Enough
 from .checkpoints import check_room, is_main_process
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
+from .defaults import begin_as_naive_bayes
 from .defaults import check_settings, fit_table, fit_text
-from .defaults import hidden_share, hide_rare
+from .defaults import hidden_share, hide_rare, is_broad
+from .defaults import silence
 from .defaults import steps_for, tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
@@ -288,7 +290,7 @@ def write_tokenizer(run: Run) -> None:
 class TextTask:
     """A generator that learns from texts."""
 
-    name, model, tokenizer, muon = "decoder", Decoder, "bpe", 1.0
+    name, model, tokenizer = "decoder", Decoder, "bpe"
     score = "nats_per_token"
     built_in = staticmethod(python_prose)
 
@@ -312,7 +314,10 @@ class TextTask:
     def loss(self, _run: Run) -> Callable:
         return language_loss
 
-    def new_model(self, run: Run) -> Decoder:
+    def muon(self, _run: Run) -> float:
+        return 1.0
+
+    def new_model(self, run: Run, _learned: list[Passage]) -> Decoder:
         T = run.settings["block_size"]
         return Decoder(run.vocab_size, T, **run.inner_sizes)
 
@@ -383,7 +388,14 @@ def loss_and_wrong(
     return F.nll_loss(log_probs, true).item(), wrong, error
 
 
-def new_classifier(run: Run) -> EncoderClassifier:
+def counts_first(run: Run) -> bool:
+    """Whether a classifier begins where counting ends: not if it comes from
+    somewhere else, nor for many rows of many classes."""
+    elsewhere = bool(run.more or run.start)
+    return not (elsewhere or is_broad(len(run.learned), len(run.labels)))
+
+
+def new_classifier(run: Run, learned: list[Passage]) -> EncoderClassifier:
     """An encoder, pretrained where that is asked for, and a classifier.
 
     One that is not pretrained begins as a mean of its words: the blocks add
@@ -392,13 +404,13 @@ def new_classifier(run: Run) -> EncoderClassifier:
     C = run.settings["embedding_dim"]
     T = run.settings["block_size"]
     encoder = Encoder(run.vocab_size, T, **run.inner_sizes)
-    blocks: Any = encoder.blocks
-    for block in blocks:
-        nn.init.zeros_(block.attention.projection.weight)
-        nn.init.zeros_(block.feed_forward.contract.weight)
+    silence(encoder)
     if run.more:
         pretrain(encoder, run)
-    return EncoderClassifier(encoder, Classifier(C, C, len(run.labels)))
+    model = EncoderClassifier(encoder, Classifier(C, C, len(run.labels)))
+    if counts_first(run):
+        begin_as_naive_bayes(model, sentences_of(run, learned))
+    return model
 
 
 def tokens_in(batches: Windows | Sentences) -> float:
@@ -412,7 +424,6 @@ class TableTask:
     """A classifier that learns from rows of a label and a text."""
 
     name, model, tokenizer = "classifier", EncoderClassifier, "word"
-    muon = 0.2  # the words first
     score = "nats_per_sentence"
     built_in = staticmethod(which_library)
 
@@ -426,7 +437,7 @@ class TableTask:
             own = str(text) == "own"
             run.more = run.learned if own else texts_of(read_text(text))
         rows = f"{len(run.learned):,} rows, {len(run.labels)} labels"
-        return fit_table(len(run.learned)), rows
+        return fit_table(len(run.learned), counts_first(run)), rows
 
     def batches(self, run: Run, passages: list[Passage]) -> Sentences:
         return sentences_of(run, passages, hidden=True)
@@ -438,7 +449,11 @@ class TableTask:
         hidden = hidden_share(len(run.learned), len(run.labels))
         return partial(finetuning_loss, hidden=hidden)
 
-    new_model = staticmethod(new_classifier)
+    def muon(self, run: Run) -> float:
+        return 0.05 if counts_first(run) else 0.2  # the words first
+
+    def new_model(self, run: Run, learned: list[Passage]) -> EncoderClassifier:
+        return new_classifier(run, learned)
 
     def evaluation(self, run: Run) -> Callable[[nn.Module], Any]:
         checked = sentences_of(run, run.split.validation)
@@ -486,11 +501,13 @@ def prepare(task: TextTask | TableTask, options: dict[str, Any]) -> Run:
     return run
 
 # %% ../chapters/30_runs.ipynb #c29n-102
-def first_model(task: TextTask | TableTask, run: Run) -> Any:
+def first_model(
+    task: TextTask | TableTask, run: Run, learned: list[Passage]
+) -> Any:
     """New weights, the same for a seed, or those of the model in --from."""
     torch.manual_seed(run.settings["seed"])
     if run.start is None:
-        return task.new_model(run)
+        return task.new_model(run, learned)
     model = load_model(run.options["start_from"]).model
     for module in model.modules():
         if (
@@ -513,7 +530,8 @@ class Trained(NamedTuple):
 
 def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
     """Train the model of a run; to refit, once more on everything."""
-    model, split = first_model(task, run), run.split
+    split, muon = run.split, task.muon(run)
+    model = first_model(task, run, split.train)
     write_tokenizer(run)
     evaluate = task.evaluation(run) if split.validation else None
     loss_fn, accelerator, settings = (
@@ -522,13 +540,15 @@ def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
         run.settings,
     )
     folder = run.out / "checkpoints"
-    rest = accelerator, settings, task.muon
+    rest = accelerator, settings, muon
     history, kept = fit(model, batches, loss_fn, evaluate, folder, *rest)
     temperature = task.temperature(run, model) if split.validation else None
     if run.options["refit"]:
-        model, folder = first_model(task, run), run.out / "refit"
-        rest = accelerator, settings | {"steps": kept}, task.muon
-        more = task.batches(run, [*split.train, *split.validation])
+        everything = [*split.train, *split.validation]
+        model = first_model(task, run, everything)
+        folder = run.out / "refit"
+        rest = accelerator, settings | {"steps": kept}, muon
+        more = task.batches(run, everything)
         fit(model, more, loss_fn, None, folder, *rest)
     if temperature:
         divide_logits(model, temperature)

@@ -716,3 +716,24 @@ def test_a_classifier_begins_where_counting_ends(files, reader, tmp_path, monkey
     monkeypatch.setattr("transformer_lib.defaults.MANY_CLASSES", 1)
     code, said = command(*line, "--out", tmp_path / "e", *SMALL, *short)
     assert code == 0 and not counted, said
+
+
+def test_what_was_counted_is_learned_on_at_a_smaller_rate(files, reader, tmp_path, monkeypatch):
+    """And the blocks, at a smaller share of it."""
+    seen, fit = [], runs.fit
+
+    def look(model, *more):
+        if hasattr(model, "classifier"):
+            settings, muon = more[5:7]
+            seen.append((settings["learning_rate"], muon))
+            raise KeyboardInterrupt
+        return fit(model, *more)
+
+    monkeypatch.setattr(runs, "fit", look)
+    line = ["train-classifier", "--train", files / "a.tsv", "--steps", "1"]
+    for name, more in (("a", []), ("b", ["--pretrain", "own"]), ("c", ["--from", reader[0]])):
+        command(*line, "--out", tmp_path / name, *more)
+    (rate, share), *others = seen
+    assert len(others) == 2
+    for usual, blocks in others:
+        assert 0 < rate < usual and 0 < share < blocks

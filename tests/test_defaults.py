@@ -175,6 +175,7 @@ def test_a_word_that_nobody_said_and_a_special_token_say_nothing():
     passages = rows_of(2)
     _, sentences, tokenizer = classifier_of(passages, 16, 16)
     size = tokenizer.get_vocab_size()
+    sentences.tokens[sentences.labels == 0, 0] = UNK  # of one class only
     evidence = count_evidence(sentences, size + 3, 2)
     assert not evidence[:, size:].any() and not evidence[:, :4].any()
     torch.testing.assert_close(evidence.sum(0), torch.zeros(size + 3), atol=1e-5, rtol=0)

@@ -386,6 +386,7 @@ def main():
     precisions = list(dict.fromkeys(["no", choose_precision(device)]))
     for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:
         wanted = arguments.only or ("training", "whole step", "generation")
+        torch.compiler.reset()  # at the third shape the peers would run into dynamo's limit
         if "training" in wanted:
             seconds = arguments.seconds * len(precisions)
             results += training(shape, device, precisions, seconds, arguments.compile)

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from transformer_lib import speed
 from transformer_lib.speed import attention
 
+UNITS = [(True, False), (False, True), (False, False)]  # AMX, AMD's AVX-512
 WAYS = ["_written_out", "_in_float32"]
 
 
@@ -48,7 +49,8 @@ def test_pytorchs_switch_is_used_where_it_says_the_same(monkeypatch, queries):
 
 
 @pytest.mark.parametrize("autocast", [True, False])
-def test_bfloat16_attention_is_that_of_float32_rounded_once(autocast):
+def test_bfloat16_attention_is_that_of_float32_rounded_once(monkeypatch, autocast):
+    monkeypatch.setattr(speed, "_AMD", False)
     q, k, v = some(2, 4, 33, 8)
     wide = attention(q.float(), k.float(), v.float(), causal=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
@@ -56,15 +58,16 @@ def test_bfloat16_attention_is_that_of_float32_rounded_once(autocast):
     assert torch.equal(short, wide.bfloat16())
 
 
-@pytest.mark.parametrize("amx", [True, False])
+@pytest.mark.parametrize(("amx", "amd"), UNITS)
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("padded", [True, False])
-def test_bfloat16_attention_of_large_heads_is_near_float32(monkeypatch, amx, causal, padded):
+def test_bfloat16_attention_of_large_heads_is_near_float32(monkeypatch, amx, amd, causal, padded):
     """Both ways: the equation written out, and the kernel in 32 bits; values and gradients."""
     monkeypatch.setattr(speed, "_AMX", amx)
-    low = some(2, 3, 20, 64).requires_grad_()
+    monkeypatch.setattr(speed, "_AMD", amd)
+    low = some(2, 3, 70, 64).requires_grad_()
     wide = low.detach().float().requires_grad_()
-    mask = torch.arange(20) < torch.tensor([[20], [13]]) if padded else None
+    mask = torch.arange(70) < torch.tensor([[70], [33]]) if padded else None
     for qkv in (wide, low):
         attention(*qkv, causal, mask).float().square().mean().backward()
     out = attention(*low, causal, mask)
@@ -84,18 +87,22 @@ def test_each_way_takes_fewer_queries_than_keys(way, queries):
 
 
 @pytest.mark.parametrize(
-    ("amx", "kind", "D", "T", "taken"),
+    ("amx", "amd", "kind", "D", "T", "taken"),
     [
-        (True, torch.bfloat16, 64, 512, ["_written_out"]),
-        (False, torch.bfloat16, 64, 512, ["_in_float32"]),
-        (True, torch.bfloat16, 63, 512, ["_in_float32"]),
-        (True, torch.bfloat16, 64, 513, ["_in_float32"]),
-        (True, torch.float32, 64, 512, []),
-        (False, torch.float64, 64, 512, []),
+        (True, False, torch.bfloat16, 64, 512, ["_written_out"]),
+        (False, False, torch.bfloat16, 64, 512, ["_in_float32"]),
+        (True, False, torch.bfloat16, 63, 512, ["_in_float32"]),
+        (True, False, torch.bfloat16, 64, 513, ["_in_float32"]),
+        (True, False, torch.float32, 64, 512, []),
+        (False, False, torch.float64, 64, 512, []),
+        (False, True, torch.bfloat16, 16, 64, ["_written_out"]),
+        (False, True, torch.bfloat16, 64, 63, ["_in_float32"]),
+        (False, True, torch.bfloat16, 64, 513, ["_in_float32"]),
+        (False, True, torch.float32, 64, 512, []),
     ],
 )
-def test_the_equation_is_written_out_for_large_heads_and_few_keys_only(
-    monkeypatch, amx, kind, D, T, taken
+def test_the_equation_is_written_out_where_it_is_fast_and_for_few_keys_only(
+    monkeypatch, amx, amd, kind, D, T, taken
 ):
     """Beyond, maps would need memory that grows with the square of T."""
     asked = []
@@ -108,21 +115,37 @@ def test_the_equation_is_written_out_for_large_heads_and_few_keys_only(
         return call
 
     monkeypatch.setattr(speed, "_AMX", amx)
+    monkeypatch.setattr(speed, "_AMD", amd)
     for name in WAYS:
         monkeypatch.setattr(speed, name, watched(name, getattr(speed, name)))
     attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
     assert asked == taken
 
 
-@pytest.mark.parametrize("amx", [True, False])
-def test_dropout_drops_weights_on_each_way(monkeypatch, amx):
+@pytest.mark.parametrize(("amx", "amd"), UNITS)
+def test_dropout_drops_weights_on_each_way(monkeypatch, amx, amd):
     monkeypatch.setattr(speed, "_AMX", amx)
+    monkeypatch.setattr(speed, "_AMD", amd)
     q = k = torch.zeros(1, 1, 100, 64, dtype=torch.bfloat16)
     v = torch.ones_like(q)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         out = attention(q, k, v, dropout=0.5)[0, 0]
     assert abs(out.mean() - 1) < 0.05 and 0.05 < out.std() < 0.2  # 100 coins a row
+
+
+@pytest.mark.parametrize(
+    ("can", "units"),
+    [
+        ({}, (False, False)),
+        ({"amx_bf16": True, "avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R)"}, (True, False)),
+        ({"amx_bf16": False, "avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R)"}, (False, False)),
+        ({"amx_bf16": False, "avx512_bf16": True, "cpu_name": "AMD EPYC"}, (False, True)),
+        ({"amx_bf16": False, "avx512_bf16": False, "cpu_name": "AMD EPYC"}, (False, False)),
+    ],
+)
+def test_what_multiplies_bfloat16_is_known_by_what_a_processor_says(can, units):
+    assert speed.bf16_units(can) == units
 
 
 # ---- AdamW with fewer counters ----

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .checks import check_not_negative, check_tensor, holds
-from .speed import AdamW
+from .speed import AdamW, bf16_units
 
 # %% ../chapters/12_optimizers.ipynb #c12-042
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # Jordan et al. 2024
@@ -63,8 +63,7 @@ def products_dtype(device: torch.device) -> torch.dtype:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         older = torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
-        can = torch.cpu.get_capabilities()
-        fast = can.get("amx_bf16", False) and not older
+        fast = any(bf16_units(torch.cpu.get_capabilities())) and not older
     return torch.bfloat16 if fast else torch.float32
 
 # %% ../chapters/12_optimizers.ipynb #c12-061

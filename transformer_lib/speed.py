@@ -3,7 +3,7 @@
 __all__ = ['AdamW']
 # %% ../chapters/32_speed.ipynb #c28-002
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -36,9 +36,16 @@ def _written_out(q, k, v, mask, is_causal, dropout):
     return F.dropout(scores.softmax(-1), dropout) @ v
 
 # %% ../chapters/32_speed.ipynb #c28-050a
-_AMX = False
+def bf16_units(can: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether a processor that can do this has AMX, and whether it is one of
+    AMD's with AVX-512 for bfloat16."""
+    amd = str(can.get("cpu_name")).startswith("AMD")
+    return bool(can.get("amx_bf16")), bool(amd and can.get("avx512_bf16"))
+
+
+_AMX = _AMD = False
 if hasattr(torch.cpu, "get_capabilities"):
-    _AMX = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    _AMX, _AMD = bf16_units(torch.cpu.get_capabilities())
 
 
 def attention(
@@ -66,8 +73,8 @@ def attention(
         return F.scaled_dot_product_attention(
             q, k, v, mask, dropout_p=dropout, is_causal=switch
         )
-    large_heads, few_keys = q.shape[-1] >= 64, keys <= 512
-    way = _written_out if _AMX and large_heads and few_keys else _in_float32
+    worth = _AMX and q.shape[-1] >= 64 or _AMD and keys >= 64
+    way = _written_out if worth and keys <= 512 else _in_float32
     return way(q, k, v, mask, switch, dropout)
 
 # %% ../chapters/32_speed.ipynb #c28-065h

@@ -101,14 +101,15 @@ def hide_rare(tokens: Tensor, vocab_size: int) -> Tensor:
     return tokens
 
 # %% ../chapters/28_defaults.ipynb #c27d-101
-SHARE = 0.3  # a: of the evidence, in the vector of a word
-EVIDENCE = 4.0  # b: words' worth of it, in a sentence
+SHARE = 0.3  # a: how large the evidence stands in a vector
+EVIDENCE = 4.0  # b: as how many words a sentence counts
 
 
 def count_evidence(
     sentences: Sentences, vocab_size: int, num_classes: int
 ) -> Tensor:
-    """How much each word speaks for each class, (K, V); 0 where none did."""
+    """How much each word speaks for each class, (K, V); 0 for special
+    tokens and words that no sentence holds."""
     V, K = vocab_size, num_classes
     words = sentences.tokens[sentences.mask]
     classes = sentences.labels.repeat_interleave(sentences.mask.sum(1))

@@ -76,7 +76,7 @@ def test_no_cell_is_kept_from_the_formatter(path):
 
 @pytest.mark.parametrize(
     "more, most",
-    [(["--depth", "1"], 16e6), ([], 40e6)],
+    [(["--depth", "1"], 16e6), ([], 30e6)],
     ids=["what a reader needs", "with its history, which can only grow"],
 )
 def test_a_fresh_clone_is_small(tmp_path, more, most):

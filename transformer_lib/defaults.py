@@ -134,8 +134,8 @@ def begin_as_naive_bayes(
     model: EncoderClassifier, sentences: Sentences
 ) -> None:
     """Set a new classifier's weights so that it says what naive Bayes says of
-    `sentences`, less surely. In place, on the CPU. A hidden layer that is 1
-    wide has no room for it, and all stays as it was.
+    `sentences`, each counted as EVIDENCE words. In place, on the CPU. A hidden
+    layer that is 1 wide has no room for it, and all stays as it was.
 
     ValueError if a token or a label is none of the model's. Source: Wang and
     Manning 2012.

@@ -452,8 +452,7 @@ class TableTask:
     def muon(self, run: Run) -> float:
         return 0.05 if counts_first(run) else 0.2  # the words first
 
-    def new_model(self, run: Run, learned: list[Passage]) -> EncoderClassifier:
-        return new_classifier(run, learned)
+    new_model = staticmethod(new_classifier)
 
     def evaluation(self, run: Run) -> Callable[[nn.Module], Any]:
         checked = sentences_of(run, run.split.validation)

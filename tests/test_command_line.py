@@ -737,3 +737,38 @@ def test_what_was_counted_is_learned_on_at_a_smaller_rate(files, reader, tmp_pat
     assert len(others) == 2
     for usual, blocks in others:
         assert 0 < rate < usual and 0 < share < blocks
+
+
+def test_a_generator_of_a_small_text_has_its_counts_for_a_teacher(
+    files, writer, tmp_path, monkeypatch
+):
+    """Those of all that it is going to learn, unless it comes from elsewhere or the text is long."""
+    counted, losses, best = [], [], runs.best_ngrams
+
+    def look(tokens, vocab_size):
+        counted.append(len(tokens))
+        return best(tokens, vocab_size)
+
+    def fit(model, batches, loss_fn, *more, honest=runs.fit):
+        losses.append((loss_fn, len(batches.tokens)))
+        return honest(model, batches, loss_fn, *more)
+
+    monkeypatch.setattr(runs, "best_ngrams", look)
+    monkeypatch.setattr(runs, "fit", fit)
+    line = ["train-decoder", "--train", files / "a.txt", "--steps", "2", "--batch-size", "4"]
+    sizes = ["--tokenizer", "word", "--block-size", "8", *SMALL]
+    code, said = command(*line, "--out", tmp_path / "a", *sizes, "--steps", "2", "--refit")
+    assert code == 0, said
+    assert counted == [tokens for _, tokens in losses] and counted[0] < counted[1]
+    for loss_fn, _ in losses:
+        assert loss_fn.func is runs.distillation_loss and 0 < loss_fn.keywords["share"] < 1
+    teachers = [loss_fn.keywords["teacher"] for loss_fn, _ in losses]
+    assert teachers[0] is not teachers[1]
+    losses.clear()
+    monkeypatch.setattr("transformer_lib.defaults.SMALL_TEXT", 10)
+    code, said = command(*line, "--out", tmp_path / "b", *sizes)
+    assert code == 0, said
+    monkeypatch.setattr("transformer_lib.defaults.SMALL_TEXT", 10**6)
+    code, said = command(*line, "--out", tmp_path / "c", "--from", writer[0])
+    assert code == 0, said
+    assert [loss_fn for loss_fn, _ in losses] == [runs.language_loss] * 2

@@ -1,5 +1,6 @@
 """Settings that fit the text, and those that no run can have."""
 
+import inspect
 import math
 
 import pytest
@@ -7,22 +8,27 @@ import torch
 
 from transformer_lib.batches import Sentences
 from transformer_lib.classifier import Classifier, EncoderClassifier
+from transformer_lib.decoder import Decoder
 from transformer_lib.defaults import (
     EVIDENCE,
     begin_as_naive_bayes,
     check_settings,
     count_evidence,
+    distillation_loss,
     fit_table,
     fit_text,
     hidden_share,
     hide_rare,
     steps_for,
+    taught_share,
     tokenizer_for,
 )
 from transformer_lib.encoder import Encoder
 from transformer_lib.evaluation import _naive_bayes, class_log_probs
+from transformer_lib.ngrams import KneserNey
 from transformer_lib.text import Passage
 from transformer_lib.tokens import UNK, train_tokenizer
+from transformer_lib.training import language_loss
 
 
 @pytest.mark.parametrize("characters", [0, 59_999, 60_000, 1_000_000, 1_000_001, 10**9])
@@ -190,3 +196,69 @@ def test_sentences_of_another_model_are_refused():
     _, more_words, _ = classifier_of(rows_of(2, words=90), 16, 16)
     with pytest.raises(ValueError, match="^tokens of sentences must be ids from 0"):
         begin_as_naive_bayes(model, more_words)
+
+
+V = 11  # tokens of the decoder and of its teacher
+
+
+@pytest.fixture
+def taught():
+    """A decoder, a batch of windows, and a teacher that counted another row."""
+    torch.manual_seed(0)
+    model = Decoder(V, 6, embedding_dim=8, num_heads=2, num_layers=1)
+    windows = torch.randint(V, (3, 7))
+    return model, (windows[:, :-1], windows[:, 1:]), KneserNey(3, V).fit(torch.randint(V, (400,)))
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+def test_a_teacher_has_its_share_of_every_target(taught, share):
+    model, (tokens, targets), teacher = taught
+    log_p = model(tokens)[0].log_softmax(-1)
+    terms = []
+    for b in range(3):
+        for t in range(6):
+            target = share * teacher.distribution(tokens[b, : t + 1]).float()
+            target[targets[b, t]] += 1 - share
+            terms.append(-(target * log_p[b, t]).sum())
+    found = distillation_loss(model, (tokens, targets), teacher, share)
+    torch.testing.assert_close(found, torch.stack(terms).mean())
+
+
+def test_without_a_share_it_is_the_usual_loss_and_with_all_of_it_the_text_says_nothing(taught):
+    model, (tokens, targets), teacher = taught
+    usual = language_loss(model, (tokens, targets))
+    torch.testing.assert_close(distillation_loss(model, (tokens, targets), teacher, 0), usual)
+    one, other = (distillation_loss(model, (tokens, y), teacher, 1) for y in (targets, tokens))
+    assert one == other != usual
+
+
+def test_a_teacher_teaches(taught):
+    """With all of the share, the decoder comes to say what was counted."""
+    model, (tokens, targets), teacher = taught
+    optimizer = torch.optim.Adam(model.parameters(), 0.03)
+    for _ in range(200):
+        optimizer.zero_grad()
+        distillation_loss(model, (tokens, targets), teacher, 1).backward()
+        optimizer.step()
+    said = model.eval()(tokens)[0].softmax(-1)
+    wanted = torch.stack([teacher.distributions(row)[1:] for row in tokens]).float()
+    assert (said - wanted).abs().sum(-1).mean() < 0.1  # twice what is put elsewhere
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan, "half"])
+def test_a_share_that_can_be_none_is_refused(taught, share):
+    model, batch, teacher = taught
+    with pytest.raises(ValueError, match="^share must be from 0 to 1, got"):
+        inspect.unwrap(distillation_loss)(model, batch, teacher, share)
+
+
+def test_a_teacher_of_other_tokens_is_refused(taught):
+    model, batch, _ = taught
+    with pytest.raises(ValueError, match=f"^teacher must know the model's {V} tokens, knows 12"):
+        distillation_loss(model, batch, KneserNey(2, 12).fit([1, 2]))
+    with pytest.raises(ValueError, match="^teacher must be of the class KneserNey"):
+        inspect.unwrap(distillation_loss)(model, batch, model)
+
+
+def test_only_a_small_text_needs_a_teacher():
+    assert 0 < taught_share(1_000) == taught_share(200_000) < 1 and taught_share(10**6) == 0

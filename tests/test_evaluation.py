@@ -13,10 +13,10 @@ from transformer_lib.evaluation import (
     _logistic_regression,
     _naive_bayes,
     accuracy,
+    best_ngrams,
     compare,
     cross_entropy,
     evaluating,
-    ngram_losses,
     per_class,
     per_sentence,
     per_text,
@@ -182,17 +182,21 @@ def test_naive_bayes_by_hand():
 
 def test_the_ngram_opponent_is_the_one_that_does_best_on_text_it_has_not_counted():
     tokens = torch.tensor([4, 5, 6, 7] * 100)
-    nats, order = ngram_losses(tokens, tokens[:41], 8)
-    assert order in (2, 3, 4, 5) and len(nats) == 40 and nats.mean() < 0.5
-    nats, order = ngram_losses(torch.arange(4, 8), tokens[:9], 8)  # hardly any text
-    assert order == 2 and nats.isfinite().all()
+    counted = best_ngrams(tokens, 8)
+    assert counted.order in (2, 3, 4, 5) and counted.log_probs(tokens[:41]).mean() > -0.5
+    few = best_ngrams(torch.arange(4, 8), 8)  # hardly any text
+    assert few.order == 2 and few.log_probs(tokens[:9]).isfinite().all()
+    bits = torch.randint(2, (1_000, 2), generator=torch.Generator().manual_seed(0))
+    sums = torch.cat([bits, bits.sum(1, keepdim=True) % 2], 1)  # two tokens tell the third
+    assert best_ngrams(sums.flatten() + 4, 6).order > 2
 
 
 def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):
     tokens = torch.randint(4, 9, (3_000,), generator=torch.Generator().manual_seed(0))
     asked = torch.arange(4, 9).repeat(9)
-    end = ngram_losses(tokens[-500:], asked, 9)
-    assert not torch.equal(ngram_losses(tokens, asked, 9)[0], end[0])
+    end = best_ngrams(tokens[-500:], 9)
+    assert not torch.equal(best_ngrams(tokens, 9).log_probs(asked), end.log_probs(asked))
     monkeypatch.setattr(evaluation, "COUNTED", 500)
-    found = ngram_losses(tokens, asked, 9)
-    assert found[1] == end[1] and torch.equal(found[0], end[0])
+    found = best_ngrams(tokens, 9)
+    assert found.order == end.order
+    assert torch.equal(found.log_probs(asked), end.log_probs(asked))

@@ -72,6 +72,16 @@ def test_distributions_sum_to_one_and_nothing_is_impossible(train, context, orde
     assert abs(p.sum().item() - 1) < 1e-12
 
 
+@settings(max_examples=60, deadline=None)
+@given(train=rows, row=st.lists(st.integers(0, V - 1), max_size=12), order=st.integers(1, 5))
+def test_distributions_have_a_row_for_each_place_of_a_text(train, row, order):
+    every = KneserNey(order, V).fit(train).distributions(row)
+    slow = definition(order, train)
+    assert every.dtype == torch.float64 and every.shape == (len(row) + 1, V)
+    for i, p in enumerate(every.tolist()):
+        assert p == pytest.approx([slow(w, row[:i]) for w in range(V)], rel=1e-10)
+
+
 @settings(max_examples=30, deadline=None)
 @given(train=rows, test=rows, order=st.integers(1, 5))
 def test_log_probs_are_finite_and_agree_with_the_distribution(train, test, order):
@@ -172,6 +182,8 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
         (lambda: KneserNey(1, V).distribution([1]), "call fit first"),
         (lambda: KneserNey(1, V).fit([1]).log_probs([1]), "at least 2 ids"),
         (lambda: KneserNey(1, V).fit([1]).distribution([9]), "got 9"),
+        (lambda: KneserNey(1, V).distributions([1]), "call fit first"),
+        (lambda: KneserNey(2, V).fit([1, 2]).distributions([1, -1]), "got -1"),
         (lambda: perplexity_of(torch.zeros(0).double()), "at least one number"),
         (lambda: perplexity_of(torch.zeros(2, 2).double()), "at least one number"),
     ],

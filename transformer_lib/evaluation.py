@@ -270,24 +270,19 @@ def cross_entropy(
 COUNTED = 5_000_000  # tokens at the end of a text; more need gigabytes
 
 
-def ngram_losses(
-    learn: Int[Tensor, "n"], judge: Int[Tensor, "m"], vocab_size: int
-) -> tuple[Float[Tensor, "m-1"], int]:
-    """-ln P of each of judge[1:] by the Kneser-Ney model, of 2 to 5 tokens,
-    that does best on the last tenth of learn; and its order. Of learn, the
-    last COUNTED tokens are counted."""
-
-    def losses(order: int, known: Tensor, asked: Tensor) -> Tensor:
-        return -KneserNey(order, vocab_size).fit(known).log_probs(asked)
-
-    def of_the_last_tenth(order: int) -> float:
-        return losses(order, learn[:cut], learn[cut:]).mean().item()
-
+def best_ngrams(learn: Int[Tensor, "n"], vocab_size: int) -> KneserNey:
+    """The Kneser-Ney model, of 2 to 5 tokens, that does best on the last
+    tenth of learn, fitted on all of it: on its last COUNTED tokens."""
     learn = learn[-COUNTED:]
     cut, orders = len(learn) * 9 // 10, (2, 3, 4, 5)
+
+    def of_the_last_tenth(order: int) -> float:
+        model = KneserNey(order, vocab_size).fit(learn[:cut])
+        return -model.log_probs(learn[cut:]).mean().item()
+
     enough = cut >= max(orders) and len(learn) - cut >= 2
     best = min(orders, key=of_the_last_tenth) if enough else min(orders)
-    return losses(best, learn, judge), best
+    return KneserNey(best, vocab_size).fit(learn)
 
 # %% ../chapters/18_evaluation.ipynb #c18-020
 def _finite(nats: float) -> float:

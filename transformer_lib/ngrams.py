@@ -65,6 +65,23 @@ class Grams:
         shares = np.maximum(counts - d, 0) + d * self.types[contexts] * shorter
         return np.where(totals > 0, shares / np.maximum(totals, 1), shorter)
 
+# %% ../chapters/17_ngrams.ipynb #c17-102
+def spread(grams: Grams, contexts, shorter):
+    """P of every token after each of contexts (N,); shorter and P: (N, V)."""
+    V, d = grams.vocab_size, grams.discount
+    first, end = (
+        np.searchsorted(grams.keys, (contexts + i) * V) for i in (0, 1)
+    )
+    followers = end - first  # (N,)
+    row = np.repeat(np.arange(len(contexts)), followers)
+    before = np.cumsum(followers) - followers
+    at = np.arange(len(row)) + np.repeat(first - before, followers)
+    known = (contexts >= 0) & (grams.totals[contexts] > 0)
+    totals = np.where(known, grams.totals[contexts], 1)
+    p = shorter * np.where(known, d * grams.types[contexts], 1)[:, None]
+    p[row, grams.keys[at] % V] += np.maximum(grams.counts[at] - d, 0)
+    return p / totals[:, None]
+
 # %% ../chapters/17_ngrams.ipynb #c17-034
 def row_of_ids(
     tokens: Row, vocab_size: int, shortest: int, name: str = "tokens"
@@ -153,10 +170,20 @@ class KneserNey:
             p = grams.probability(before[1:-1], ids[1:], p)
         return torch.from_numpy(np.log(p))
 
+    def distributions(self, tokens: Row) -> Float64[Tensor, "places vocab"]:
+        """P of every token before all of tokens (N,) and after each of them,
+        (N + 1, V): each row's sum is 1."""
+        V = self.vocab_size
+        ids = row_of_ids(tokens, V, 0)
+        (single, empty), *longer = walk_up(self.levels, ids)
+        p = spread(single, empty[:1], np.full((1, V), 1 / V))
+        p = np.repeat(p, len(empty), axis=0)
+        for grams, before in longer:
+            p = spread(grams, before, p)
+        return torch.from_numpy(p)
+
     def distribution(self, context: Row) -> Float64[Tensor, "vocab"]:
         """P of every token after context (which may be empty): (V,), sum 1."""
-        V = self.vocab_size
-        ids, p = row_of_ids(context, V, 0), np.full(V, 1 / V)
-        for grams, before in walk_up(self.levels, ids):
-            p = grams.probability(np.full(V, before[-1]), np.arange(V), p)
-        return torch.from_numpy(p)
+        ids = row_of_ids(context, self.vocab_size, 0)
+        near = ids[max(0, len(ids) - self.order + 1) :]
+        return self.distributions(near)[-1]

@@ -18,8 +18,9 @@ from .batches import Sentences, encode_labels
 from .checks import check_kind
 from .classifier import EncoderClassifier
 from .decoder import Decoder
-from .evaluation import bag_of_words, class_log_probs, compare
-from .evaluation import COUNTED, ngram_losses, token_losses
+from .evaluation import bag_of_words, best_ngrams
+from .evaluation import class_log_probs, compare
+from .evaluation import COUNTED, token_losses
 from .saving import write_atomic
 from .splits import Split
 from .training import History
@@ -60,10 +61,11 @@ def beside_ngrams(
     """The best n-gram model on the tokens that a decoder is judged by."""
     ours = token_losses(model, judged)
     vocab_size = model.sizes["vocab_size"]
-    theirs, order = ngram_losses(learned, judged, vocab_size)
+    counted = best_ngrams(learned, vocab_size)
+    theirs = -counted.log_probs(judged)
     long = max(1, min(200, len(ours) // 20))
     stretch = [str(i // long) for i in range(len(ours))]
-    name = f"a Kneser-Ney {order}-gram"
+    name = f"a Kneser-Ney {counted.order}-gram"
     if len(learned) > COUNTED:
         name += f" of the last {COUNTED:,} tokens"
     found = verdict("nats per token", name, -ours, -theirs, stretch)

@@ -22,14 +22,15 @@ from .checkpoints import check_room, is_main_process
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .defaults import begin_as_naive_bayes
-from .defaults import check_settings, fit_table, fit_text
+from .defaults import check_settings, distillation_loss
+from .defaults import fit_table, fit_text
 from .defaults import hidden_share, hide_rare, is_broad
-from .defaults import silence
+from .defaults import silence, taught_share
 from .defaults import steps_for, tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
-from .evaluation import class_log_probs, cross_entropy
-from .evaluation import per_class, per_text
+from .evaluation import best_ngrams, class_log_probs
+from .evaluation import cross_entropy, per_class, per_text
 from .files import estimate_memory, read_text
 from .pretraining import MaskedLanguageModel, MaskedWindows
 from .pretraining import finetuning_loss, masked_loss
@@ -307,12 +308,16 @@ class TextTask:
         return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)
 
     def steps(self, run: Run, batches: Any) -> int:
-        readings = 4 if run.settings["tokenizer"] == "word" else 12
+        readings = 8 if run.settings["tokenizer"] == "word" else 20
         size = batches.batch_size * batches.block_size
         return steps_for(readings, len(batches.tokens), size)
 
-    def loss(self, _run: Run) -> Callable:
-        return language_loss
+    def loss(self, run: Run, batches: Any) -> Callable:
+        share = taught_share(len(batches.tokens))
+        if run.start or not share:
+            return language_loss
+        teacher = best_ngrams(batches.tokens.cpu(), run.vocab_size)
+        return partial(distillation_loss, teacher=teacher, share=share)
 
     def muon(self, _run: Run) -> float:
         return 1.0
@@ -445,7 +450,7 @@ class TableTask:
     def steps(self, run: Run, batches: Any) -> int:
         return steps_for(24, len(run.learned), batches.batch_size, 900, 1500)
 
-    def loss(self, run: Run) -> Callable:
+    def loss(self, run: Run, _batches: Any) -> Callable:
         hidden = hidden_share(len(run.learned), len(run.labels))
         return partial(finetuning_loss, hidden=hidden)
 
@@ -533,21 +538,16 @@ def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
     model = first_model(task, run, split.train)
     write_tokenizer(run)
     evaluate = task.evaluation(run) if split.validation else None
-    loss_fn, accelerator, settings = (
-        task.loss(run),
-        run.accelerator,
-        run.settings,
-    )
-    folder = run.out / "checkpoints"
-    rest = accelerator, settings, muon
+    loss_fn, folder = task.loss(run, batches), run.out / "checkpoints"
+    rest = run.accelerator, run.settings, muon
     history, kept = fit(model, batches, loss_fn, evaluate, folder, *rest)
     temperature = task.temperature(run, model) if split.validation else None
     if run.options["refit"]:
         everything = [*split.train, *split.validation]
         model = first_model(task, run, everything)
-        folder = run.out / "refit"
-        rest = accelerator, settings | {"steps": kept}, muon
         more = task.batches(run, everything)
+        loss_fn, folder = task.loss(run, more), run.out / "refit"
+        rest = run.accelerator, run.settings | {"steps": kept}, muon
         fit(model, more, loss_fn, None, folder, *rest)
     if temperature:
         divide_logits(model, temperature)

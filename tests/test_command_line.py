@@ -254,6 +254,8 @@ WRONG = [
     ("--learning-rate", "nan", "learning_rate must be a number above 0"),
     ("--learning-rate", "inf", "learning_rate must be a number above 0"),
     ("--dropout", "1", "dropout must be from 0 to below 1"),
+    ("--teacher-share", "1", "teacher_share must be from 0 to below 1, got 1"),
+    ("--teacher-share", "nan", "teacher_share must be from 0 to below 1, got nan"),
     ("--dropout", "-0.1", "dropout must be from 0 to below 1"),
     ("--dropout", "nan", "dropout must be from 0 to below 1"),
     ("--seed", "-1", "seed must be from 0 to 4294967295"),
@@ -739,10 +741,9 @@ def test_what_was_counted_is_learned_on_at_a_smaller_rate(files, reader, tmp_pat
         assert 0 < rate < usual and 0 < share < blocks
 
 
-def test_a_generator_of_a_small_text_has_its_counts_for_a_teacher(
-    files, writer, tmp_path, monkeypatch
-):
-    """Those of all that it is going to learn, unless it comes from elsewhere or the text is long."""
+def test_a_generator_has_the_counts_of_its_text_for_a_teacher(files, writer, tmp_path, monkeypatch):
+    """Those of all that it is going to learn, with the share that is given or fits the text, unless
+    it comes from elsewhere."""
     counted, losses, best = [], [], runs.best_ngrams
 
     def look(tokens, vocab_size):
@@ -753,22 +754,27 @@ def test_a_generator_of_a_small_text_has_its_counts_for_a_teacher(
         losses.append((loss_fn, len(batches.tokens)))
         return honest(model, batches, loss_fn, *more)
 
+    def train(name, *more):
+        losses.clear()
+        line = ["--train", files / "a.txt", "--out", tmp_path / name, "--steps", "2", *more]
+        code, said = command("train-decoder", *line)
+        assert code == 0, said
+        return json.loads(last(said))["settings"]["teacher_share"]
+
     monkeypatch.setattr(runs, "best_ngrams", look)
     monkeypatch.setattr(runs, "fit", fit)
-    line = ["train-decoder", "--train", files / "a.txt", "--steps", "2", "--batch-size", "4"]
-    sizes = ["--tokenizer", "word", "--block-size", "8", *SMALL]
-    code, said = command(*line, "--out", tmp_path / "a", *sizes, "--steps", "2", "--refit")
-    assert code == 0, said
+    sizes = ["--tokenizer", "word", "--block-size", "8", *SMALL[:6], "--batch-size", "4"]
+    share = train("a", *sizes, "--refit")
+    assert 0.5 < share < 1
     assert counted == [tokens for _, tokens in losses] and counted[0] < counted[1]
     for loss_fn, _ in losses:
-        assert loss_fn.func is runs.distillation_loss and 0 < loss_fn.keywords["share"] < 1
+        assert loss_fn.func is runs.distillation_loss and loss_fn.keywords["share"] == share
     teachers = [loss_fn.keywords["teacher"] for loss_fn, _ in losses]
     assert teachers[0] is not teachers[1]
-    losses.clear()
     monkeypatch.setattr("transformer_lib.defaults.SMALL_TEXT", 10)
-    code, said = command(*line, "--out", tmp_path / "b", *sizes)
-    assert code == 0, said
-    monkeypatch.setattr("transformer_lib.defaults.SMALL_TEXT", 10**6)
-    code, said = command(*line, "--out", tmp_path / "c", "--from", writer[0])
-    assert code == 0, said
-    assert [loss_fn for loss_fn, _ in losses] == [runs.language_loss] * 2
+    assert 0 < train("b", *sizes) < share
+    assert train("c", *sizes, "--teacher-share", "0.25") == losses[0][0].keywords["share"] == 0.25
+    for name, more in (("d", [*sizes, "--teacher-share", "0"]), ("e", ["--from", writer[0]])):
+        assert train(name, *more) == 0 and losses[0][0] is runs.language_loss
+    assert train("f", "--from", writer[0], "--teacher-share", "0.5") == 0.5
+    assert losses[0][0].func is runs.distillation_loss

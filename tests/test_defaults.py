@@ -260,5 +260,5 @@ def test_a_teacher_of_other_tokens_is_refused(taught):
         inspect.unwrap(distillation_loss)(model, batch, model)
 
 
-def test_only_a_small_text_needs_a_teacher():
-    assert 0 < taught_share(1_000) == taught_share(200_000) < 1 and taught_share(10**6) == 0
+def test_the_teacher_of_a_longer_text_has_a_smaller_share():
+    assert 0 < taught_share(10**6) < taught_share(100_000) == taught_share(1) < 1

@@ -158,6 +158,13 @@ MODEL = {
         float | None, "The share that is dropped in training, 0 to below 1."
     ),
 }
+TEXT = {
+    "teacher_share": option(
+        float | None,
+        "The share of n-grams, counted in train, in what is learned, 0 to "
+        "below 1.",
+    ),
+}
 TextColumn = Annotated[
     str | None,
     Option(help="The column with the text: its name, or its number from 1."),
@@ -209,7 +216,7 @@ def training_command(
 # %% ../chapters/31_command_line.ipynb #c27-016
 train_decoder = training_command(
     TextTask(),
-    FILES | RUN | MODEL,
+    FILES | RUN | MODEL | TEXT,
     """Train a text generator on a text file, or a folder of .txt and .md.
 
     Blank lines part its paragraphs. Settings that are not given are chosen

@@ -177,12 +177,12 @@ def begin_as_naive_bayes(
 
 # %% ../chapters/28_defaults.ipynb #c27d-111
 TAUGHT = 0.7  # lambda: the teacher's share of each target
-SMALL_TEXT = 250_000  # tokens
+SMALL_TEXT = 100_000  # tokens
 
 
 def taught_share(tokens: int) -> float:
     """The teacher's share of each target in a text of so many tokens."""
-    return TAUGHT if tokens <= SMALL_TEXT else 0.0
+    return TAUGHT if tokens <= SMALL_TEXT else 0.4
 
 
 def check_teacher(teacher: Any, logits: Tensor, share: Any) -> None:
@@ -211,11 +211,10 @@ def distillation_loss(
     tokens, targets = parts_of(batch, model, "tokens", "targets")
     logits = model(tokens, return_attention=False)[0]
     check_teacher(teacher, logits, share)
-    rows = [teacher.distributions(row)[1:] for row in tokens.cpu()]
-    taught = torch.stack(rows).to(logits.device, torch.float32)  # (B, T, V)
-    from_teacher = F.cross_entropy(
-        logits.flatten(0, 1).float(), taught.flatten(0, 1)
-    )
+    windows = tokens.cpu()
+    rows = [teacher.distributions(row)[1:].float() for row in windows]
+    taught = torch.cat(rows).to(logits.device)  # (B * T, V)
+    from_teacher = F.cross_entropy(logits.flatten(0, 1).float(), taught)
     from_text = next_token_loss(logits, targets)
     return (1 - share) * from_text + share * from_teacher
 
@@ -239,7 +238,7 @@ def check_settings(settings: dict[str, Any]) -> None:
         size = settings.get(name)
         if size is not None:
             check_sizes(**{name: size})
-    for name in ("dropout", "validation"):
+    for name in ("dropout", "validation", "teacher_share"):
         share = settings.get(name)
         if share is not None and not holds(lambda s: 0 <= s < 1, share):
             raise ValueError(

@@ -74,8 +74,8 @@ def spread(grams: Grams, contexts, shorter):
     )
     followers = end - first  # (N,)
     row = np.repeat(np.arange(len(contexts)), followers)
-    before = np.cumsum(followers) - followers
-    at = np.arange(len(row)) + np.repeat(first - before, followers)
+    begin = np.cumsum(followers) - followers  # of each stretch, in row
+    at = np.arange(len(row)) + np.repeat(first - begin, followers)
     known = (contexts >= 0) & (grams.totals[contexts] > 0)
     totals = np.where(known, grams.totals[contexts], 1)
     p = shorter * np.where(known, d * grams.types[contexts], 1)[:, None]
@@ -171,8 +171,8 @@ class KneserNey:
         return torch.from_numpy(np.log(p))
 
     def distributions(self, tokens: Row) -> Float64[Tensor, "places vocab"]:
-        """P of every token before all of tokens (N,) and after each of them,
-        (N + 1, V): each row's sum is 1."""
+        """P of every token at the places of a row of tokens (N,): before the
+        first, and after each. (N + 1, V), each row's sum is 1."""
         V = self.vocab_size
         ids = row_of_ids(tokens, V, 0)
         (single, empty), *longer = walk_up(self.levels, ids)

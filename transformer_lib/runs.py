@@ -307,14 +307,17 @@ class TextTask:
         tokens = encode_all(texts_of(passages), run.tokenizer)
         return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)
 
-    def steps(self, run: Run, batches: Any) -> int:
+    def plan(self, run: Run, batches: Any) -> dict[str, Any]:
         readings = 8 if run.settings["tokenizer"] == "word" else 20
         size = batches.batch_size * batches.block_size
-        return steps_for(readings, len(batches.tokens), size)
+        tokens = len(batches.tokens)
+        share = 0.0 if run.start else taught_share(tokens)
+        return dict(
+            steps=steps_for(readings, tokens, size), teacher_share=share
+        )
 
     def loss(self, run: Run, batches: Any) -> Callable:
-        share = taught_share(len(batches.tokens))
-        if run.start or not share:
+        if not (share := run.settings["teacher_share"]):
             return language_loss
         teacher = best_ngrams(batches.tokens.cpu(), run.vocab_size)
         return partial(distillation_loss, teacher=teacher, share=share)
@@ -447,8 +450,9 @@ class TableTask:
     def batches(self, run: Run, passages: list[Passage]) -> Sentences:
         return sentences_of(run, passages, hidden=True)
 
-    def steps(self, run: Run, batches: Any) -> int:
-        return steps_for(24, len(run.learned), batches.batch_size, 900, 1500)
+    def plan(self, run: Run, batches: Any) -> dict[str, Any]:
+        rows, size = len(run.learned), batches.batch_size
+        return {"steps": steps_for(24, rows, size, 900, 1500)}
 
     def loss(self, run: Run, _batches: Any) -> Callable:
         hidden = hidden_share(len(run.learned), len(run.labels))
@@ -592,7 +596,7 @@ def train_and_report(
     """
     run = prepare(task, options)
     batches = task.batches(run, run.split.train)
-    run.choose(steps=task.steps(run, batches))
+    run.choose(**task.plan(run, batches))
     chosen = (f"{name} {value}" for name, value in run.chosen.items())
     tell(f"chosen for {run.counted}: {', '.join(chosen)}")
     trained = train_model(task, run, batches)

@@ -19,6 +19,7 @@ from transformer_lib.defaults import (
     fit_text,
     hidden_share,
     hide_rare,
+    readings_for,
     steps_for,
     taught_share,
     tokenizer_for,
@@ -58,6 +59,10 @@ def test_steps_read_the_text_as_often_as_asked():
     assert steps_for(6, 64_000, 1024) == 375
     assert steps_for(6, 1, 1024) == 40 and steps_for(6, 10**9, 1024) == 1000
     assert steps_for(1, 100_001, 1000) == 101  # the last, shorter one counts
+
+
+def test_a_text_in_words_is_known_by_heart_sooner():
+    assert 4 < readings_for("word") < readings_for("bpe") == readings_for("char") < 40
 
 
 def test_a_small_table_is_read_more_often_and_a_large_one_is_not_read_to_the_end():

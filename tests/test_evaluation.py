@@ -188,7 +188,8 @@ def test_the_ngram_opponent_is_the_one_that_does_best_on_text_it_has_not_counted
     assert few.order == 2 and few.log_probs(tokens[:9]).isfinite().all()
     bits = torch.randint(2, (1_000, 2), generator=torch.Generator().manual_seed(0))
     sums = torch.cat([bits, bits.sum(1, keepdim=True) % 2], 1)  # two tokens tell the third
-    assert best_ngrams(sums.flatten() + 4, 6).order > 2
+    of_two = best_ngrams(sums.flatten() + 4, 6)
+    assert of_two.order > 2 and of_two.levels[-1].counts.sum() == 3_000 - of_two.order + 1  # all
 
 
 def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):

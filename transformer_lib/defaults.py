@@ -83,6 +83,11 @@ def steps_for(
     return max(least, min(most, math.ceil(readings * size / batch)))
 
 
+def readings_for(kind: str) -> int:
+    """How often a generator reads a text in tokens of this kind."""
+    return 8 if kind == "word" else 20
+
+
 def tokenizer_for(texts: list[str], kind: str) -> str:
     """char in the place of word, where words have no spaces between them."""
     return "char" if kind == "word" and count_words(texts) is None else kind

@@ -25,8 +25,9 @@ from .defaults import begin_as_naive_bayes
 from .defaults import check_settings, distillation_loss
 from .defaults import fit_table, fit_text
 from .defaults import hidden_share, hide_rare, is_broad
-from .defaults import silence, taught_share
-from .defaults import steps_for, tokenizer_for
+from .defaults import readings_for, silence
+from .defaults import steps_for, taught_share
+from .defaults import tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
 from .evaluation import best_ngrams, class_log_probs
@@ -308,7 +309,7 @@ class TextTask:
         return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)
 
     def plan(self, run: Run, batches: Any) -> dict[str, Any]:
-        readings = 8 if run.settings["tokenizer"] == "word" else 20
+        readings = readings_for(run.settings["tokenizer"])
         size = batches.batch_size * batches.block_size
         tokens = len(batches.tokens)
         share = 0.0 if run.start else taught_share(tokens)

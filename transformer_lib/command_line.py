@@ -158,6 +158,8 @@ MODEL = {
         float | None, "The share that is dropped in training, 0 to below 1."
     ),
 }
+
+# %% ../chapters/31_command_line.ipynb #c27-050f
 TEXT = {
     "teacher_share": option(
         float | None,

@@ -21,13 +21,11 @@ from .checkpoints import Best, Checkpoints, Enough
 from .checkpoints import check_room, is_main_process
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
-from .defaults import begin_as_naive_bayes
-from .defaults import check_settings, distillation_loss
-from .defaults import fit_table, fit_text
+from .defaults import begin_as_naive_bayes, check_settings
+from .defaults import distillation_loss, fit_table, fit_text
 from .defaults import hidden_share, hide_rare, is_broad
-from .defaults import readings_for, silence
-from .defaults import steps_for, taught_share
-from .defaults import tokenizer_for
+from .defaults import readings_for, silence, steps_for
+from .defaults import taught_share, tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
 from .evaluation import best_ngrams, class_log_probs

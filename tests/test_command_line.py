@@ -591,7 +591,33 @@ def test_refit_learns_from_the_validation_part_too(files):
     assert code == 0 and report["refit"] and 0.5 <= report["temperature"] <= 64
     learned = list((files / "refit" / "refit").glob("step-*"))
     assert max(int(re.search(r"step-(\d+)", p.name)[1]) for p in learned) == report["best_step"]
-    assert list((files / "refit" / "refit").glob("step-*"))
+
+
+@pytest.mark.parametrize("kind", ["decoder", "classifier"])
+def test_after_a_refit_the_opponent_has_the_same_rows_and_validation_was_judged_before(
+    kind, files, tmp_path, monkeypatch
+):
+    """What is called validation is never what the model has learned."""
+    learned = []
+    for name in ("beside_ngrams", "beside_bag_of_words"):
+        honest = getattr(runs, name)
+
+        def look(model, *more, honest=honest):
+            rows = more[0] if kind == "decoder" else more[-1].train
+            learned.append(len(rows))
+            return honest(model, *more)
+
+        monkeypatch.setattr(runs, name, look)
+    file = files / ("a.txt" if kind == "decoder" else "a.tsv")
+    found = {}
+    for name, more in (("once", []), ("refit", ["--refit"])):
+        line = ["--train", file, "--out", tmp_path / name, *SMALL, "--steps", "4", *more]
+        code, said = command(f"train-{kind}", *line)
+        assert code == 0, said
+        found[name] = json.loads(last(said))
+    assert 0 < learned[0] < learned[1]
+    assert found["once"]["validation"] == found["refit"]["validation"]
+    assert found["once"]["test"] != found["refit"]["test"]
 
 
 def test_a_run_can_begin_with_another_model(writer, reader, files):

@@ -339,9 +339,10 @@ class TextTask:
     def judge(self, run: Run, model: Any, part: list[Passage]) -> dict:
         return per_text(model, run.tokenizer, texts_of(part))
 
-    def opponent(self, run: Run, model: Any, batches: Any) -> dict:
+    def opponent(self, run: Run, model: Any) -> dict:
+        learned = self.batches(run, run.split.train).tokens
         judged = encode_all(texts_of(run.split.test), run.tokenizer)
-        return beside_ngrams(model, batches.tokens.cpu(), judged)
+        return beside_ngrams(model, learned.cpu(), judged)
 
 # %% ../chapters/30_runs.ipynb #c29n-024
 def find_labels(run: Run) -> list[str]:
@@ -474,7 +475,7 @@ class TableTask:
         seen = {normalize_text(text) for text in run.learned}
         return per_class(model, run.tokenizer, run.labels, part, seen)
 
-    def opponent(self, run: Run, model: Any, _batches: Any) -> dict:
+    def opponent(self, run: Run, model: Any) -> dict:
         return beside_bag_of_words(model, run.tokenizer, run.labels, run.split)
 
 # %% ../chapters/30_runs.ipynb #c29n-030
@@ -526,15 +527,17 @@ def first_model(
 
 # %% ../chapters/30_runs.ipynb #c29n-032
 class Trained(NamedTuple):
-    """A model, what its training went through, the step of its weights, and
-    the temperature by which its logits were divided."""
+    """A model, what its training went through, the step of its weights, the
+    temperature by which its logits were divided, and, if the model was refit,
+    what was found in the validation part before it learned that part."""
 
     model: Any
     history: History
     kept: int
     temperature: float | None
+    validation: dict[str, Any] | None
 
-
+# %% ../chapters/30_runs.ipynb #c29n-111
 def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
     """Train the model of a run; to refit, once more on everything."""
     split, muon = run.split, task.muon(run)
@@ -545,16 +548,21 @@ def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
     rest = run.accelerator, run.settings, muon
     history, kept = fit(model, batches, loss_fn, evaluate, folder, *rest)
     temperature = task.temperature(run, model) if split.validation else None
+    if temperature:
+        divide_logits(model, temperature)
+    aside = None
     if run.options["refit"]:
+        aside = task.judge(run, model, split.validation)
         everything = [*split.train, *split.validation]
         model = first_model(task, run, everything)
         more = task.batches(run, everything)
         loss_fn, folder = task.loss(run, more), run.out / "refit"
         rest = run.accelerator, run.settings | {"steps": kept}, muon
         fit(model, more, loss_fn, None, folder, *rest)
-    if temperature:
-        divide_logits(model, temperature)
-    return Trained(model, history, kept, temperature)
+        if temperature:
+            divide_logits(model, temperature)
+        run.split = Split(everything, [], split.test)
+    return Trained(model, history, kept, temperature, aside)
 
 # %% ../chapters/30_runs.ipynb #c29n-104
 def report_on(
@@ -564,11 +572,12 @@ def report_on(
     batches: Any,
 ) -> dict[str, Any]:
     """Save the model, judge it, and write the report."""
-    model, history, kept, temperature = trained
+    model, history, kept, temperature, aside = trained
     save_model(run.out, model, run.tokenizer, run.labels or None)
     test, validation = run.split.test, run.split.validation
     found = task.judge(run, model, test)
-    aside = task.judge(run, model, validation) if validation else None
+    if validation:
+        aside = task.judge(run, model, validation)
     warn_unknown(found["unknown"], "the test")
     results = {
         "task": task.name,
@@ -577,7 +586,7 @@ def report_on(
         "validation_loss": aside and aside[task.score],
         "validation": aside,
         "test": found,
-        "baseline": task.opponent(run, model, batches),
+        "baseline": task.opponent(run, model),
         "overlap": overlap(run.learned, texts_of(test)),
         "refit": run.options["refit"],
     }

@@ -89,10 +89,11 @@ def check_dropout(dropout: float) -> None:
 
 
 def check_not_negative(**numbers: float) -> None:
-    """Raise a ValueError that names a number which is below 0, or none."""
+    """Raise a ValueError that names what is no finite number from 0 on."""
     for name, number in numbers.items():
-        if not isinstance(number, Real) or not number >= 0:
-            raise ValueError(f"{name} must be at least 0, got {number!r}")
+        if not isinstance(number, Real) or not 0 <= number < math.inf:
+            bound = "finite" if number == math.inf else "at least 0"
+            raise ValueError(f"{name} must be {bound}, got {number!r}")
 
 # %% ../chapters/23_checks.ipynb #c23-064
 def check_tensor(name: str, value: Any) -> None:

@@ -40,7 +40,8 @@ def environment(folder):
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        run(python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *BROUGHT)
+        pip = (python, "-m", "pip", "install", "-q", "--no-compile")
+        run(*pip, "-c", ROOT / "constraints.txt", *BROUGHT)
         (folder / "ready").touch()
     return python
 

@@ -84,7 +84,8 @@ def main(root=ROOT, this_python=False):
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True, clear=True)
     pip = [python_in(folder), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    pip += ["--quiet", "--constraint", os.path.join(root, "constraints.txt")]
+    # A module is compiled when it is first imported: of these thousands, most never are.
+    pip += ["--quiet", "--no-compile", "--constraint", os.path.join(root, "constraints.txt")]
     environment = dict(os.environ, PIP_ROOT_USER_ACTION="ignore")
     # PyTorch first: a resolver that chooses it among the rest may take another build.
     for number, what in enumerate((["torch"], ["--editable", ".[book,test,bench]"]), 1):

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from transformer_lib import evaluation, report
 from transformer_lib.batches import Sentences
@@ -23,6 +24,7 @@ from transformer_lib.report import (
     fit_temperature,
     give_up,
     kept_step,
+    loss_at_best,
     verdict,
     warn_unknown,
     write_report,
@@ -134,6 +136,22 @@ def test_a_model_that_is_always_right_gets_at_most_twice_as_sure(monkeypatch):
     assert fit_temperature(Mock(spec=EncoderClassifier), judged(torch.tensor([0]))) == 0.5
 
 
+def test_the_loss_at_the_best_temperature_does_not_depend_on_how_sure_a_model_is(monkeypatch):
+    torch.manual_seed(0)
+    true = torch.arange(60) % 3
+    logits = torch.randn(60, 3) + F.one_hot(true, 3)
+    for factor in (1.0, 4.0):
+        said = (factor * logits).log_softmax(-1).double()
+        monkeypatch.setattr(report, "class_log_probs", lambda model, rows, said=said: said)
+        found = loss_at_best(Mock(spec=EncoderClassifier), judged(true))
+        temperature = fit_temperature(Mock(spec=EncoderClassifier), judged(true))
+        assert found == pytest.approx(F.cross_entropy(said / temperature, true).item())
+        if factor == 1.0:
+            at_first = found
+            assert found <= F.nll_loss(said, true).item() < 2 * found
+    assert found == pytest.approx(at_first) and 1.1 * found < F.nll_loss(said, true).item()
+
+
 def test_dividing_the_logits_changes_no_answer():
     torch.manual_seed(0)
     encoder = Encoder(20, 6, embedding_dim=8, num_heads=2, num_layers=1)
@@ -152,23 +170,10 @@ def test_by_heart_tells_a_rise_from_noise():
         return by_heart(History([1.0] * 9, [(3 * i + 3, v) for i, v in enumerate(values)]))
 
     assert "it had not begun to rise" in said(3.0, 2.0, 2.01)
-    assert said(3.0, 2.0, 2.5).startswith("from step 6 on it learned by heart")
+    turned = said(3.0, 2.0, 2.5)
+    assert turned.startswith("from step 6 on it learned by heart")
+    assert turned.endswith("the weights of step 6 are kept")
     assert "nothing says whether they are the best" in said()
-
-
-def test_by_heart_says_which_weights_are_kept():
-    turned = History([1.0] * 9, [(3, 3.0), (6, 2.0), (9, 2.5)])
-    falling = History([1.0] * 9, [(3, 3.0), (6, 2.0), (9, 1.9)])
-    assert by_heart(turned).endswith("the weights of step 6 are kept")
-    assert by_heart(turned, 6) == by_heart(turned)
-    said = by_heart(turned, 9)
-    assert said.startswith("from step 6 on it learned by heart")
-    assert said.endswith("as good as ever, within the error, up to step 9, whose weights are kept")
-    assert by_heart(falling, 9) == by_heart(falling) and "kept" not in by_heart(falling)
-    said = by_heart(falling, 6)
-    assert said.startswith(by_heart(falling)) and said.endswith(
-        "up to step 6, whose weights are kept"
-    )
 
 
 def test_curves_hold_every_loss_once():

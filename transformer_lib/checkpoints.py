@@ -362,36 +362,29 @@ class Checkpoints(Stoppable):
 class Best:
     """An evaluation that keeps the best weights, of equally good the later.
 
-    path: the file for them. evaluate(model): a number, lower is better; or
-    three, (value, chosen, error): what the history gets, what is to be low,
-    and how far above the lowest is as good. Give the object to `train` as
-    its `evaluate`. value: that of the weights kept.
+    path: the file for them. evaluate(model): a number, lower is better. Give
+    the object to `train` as its `evaluate`. lowest: that of the weights kept.
     """
 
     def __init__(self, path: str | Path, evaluate: Callable) -> None:
         if not callable(evaluate):
             raise ValueError(f"evaluate must be a function, got {evaluate!r}")
         self.path, self.evaluate = as_path(path), evaluate
-        self.lowest = self.value = math.inf
+        self.lowest = math.inf
         if self.path.is_file():
             before = read_checkpoint(self.path)[1]
-            lowest = before.get("lowest")
-            if not isinstance(lowest, float):
+            if not isinstance(before.get("lowest"), float):
                 raise ValueError(f"path: {path} was not written by Best")
-            self.lowest, self.value = lowest, before.get("value", lowest)
+            self.lowest = before["lowest"]
 
     def __call__(self, model: nn.Module) -> float:
         check_kind("model", model, nn.Module)
-        found = self.evaluate(model)
-        several = isinstance(found, tuple) and len(found) == 3
-        numbers = found if several else (found, found, 0.0)
-        value, chosen, error = map(as_number, numbers)
-        if chosen <= self.lowest + error:
-            self.lowest, self.value = min(chosen, self.lowest), value
+        value = as_number(self.evaluate(model))
+        if value <= self.lowest:
+            self.lowest = value
             if is_main_process():
                 weights = on_cpu(unwrap(model).state_dict())
-                kept = {"lowest": self.lowest, "value": value}
-                write_checkpoint(self.path, weights, kept)
+                write_checkpoint(self.path, weights, {"lowest": value})
         return value
 
     def load(self, model: nn.Module) -> None:

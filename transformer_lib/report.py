@@ -121,11 +121,8 @@ def give_up(history: History) -> bool:
     return since >= PATIENCE and values[-1] > 1.01 * values[best]
 
 # %% ../chapters/29_report.ipynb #c28r-102
-def by_heart(history: History, kept: int | None = None) -> str:
-    """A sentence: had the model begun to learn by heart?
-
-    kept: the step whose weights are kept; None: that of the lowest loss.
-    """
+def by_heart(history: History) -> str:
+    """A sentence: had the model begun to learn by heart?"""
     check_kind("history", history, History)
     if not history.evaluations:
         return (
@@ -134,33 +131,33 @@ def by_heart(history: History, kept: int | None = None) -> str:
         )
     best, low = min(history.evaluations, key=lambda pair: pair[1])
     last, end = history.evaluations[-1]
-    later = kept not in (None, best)
-    rest = f"; the weights of step {best} are kept"
-    if later:
-        rest = "; its answers were as good as ever, within the error, up to "
-        rest += f"step {kept}, whose weights are kept"
     if last == best or end < 1.01 * low:
-        sentence = (
+        return (
             f"the validation loss was lowest at step {best} of {last} "
             f"({low:.3f}): it had not begun to rise"
         )
-        return sentence + rest if later else sentence
     return (
         f"from step {best} on it learned by heart: the validation loss rose "
-        f"from {low:.3f} to {end:.3f} at step {last}{rest}"
+        f"from {low:.3f} to {end:.3f} at step {last}; the weights of step "
+        f"{best} are kept"
     )
 
 # %% ../chapters/29_report.ipynb #c28r-111
-@torch.no_grad()
-def fit_temperature(model: EncoderClassifier, sentences: Sentences) -> float:
-    """The number from 1/2 to 64 by which to divide a classifier's logits for
-    the lowest loss on sentences (Guo et al. 2017)."""
-    log_probs = class_log_probs(model, sentences).double()
-    true = sentences.labels.cpu()
+def best_temperature(
+    log_probs: Float[Tensor, "B K"], true: Int[Tensor, "B"]
+) -> tuple[float, float]:
+    """The number from 1/2 to 64 by which to divide logits for the lowest
+    loss of the true classes, and that loss (Guo et al. 2017)."""
     choices = [2 ** (i / 16) for i in range(-16, 97)]
-    return min(
-        choices, key=lambda t: float(F.cross_entropy(log_probs / t, true))
-    )
+    losses = [F.cross_entropy(log_probs / t, true).item() for t in choices]
+    lowest = min(losses)
+    return choices[losses.index(lowest)], lowest
+
+
+def fit_temperature(model: EncoderClassifier, sentences: Sentences) -> float:
+    """The best temperature of a classifier on sentences."""
+    log_probs = class_log_probs(model, sentences).double()
+    return best_temperature(log_probs, sentences.labels.cpu())[0]
 
 
 @torch.no_grad()
@@ -168,6 +165,12 @@ def divide_logits(model: EncoderClassifier, temperature: float) -> None:
     """Divide a classifier's logits by a temperature from here on."""
     for parameter in model.classifier.output.parameters():
         parameter.div_(temperature)
+
+# %% ../chapters/29_report.ipynb #c28r-117
+def loss_at_best(model: EncoderClassifier, sentences: Sentences) -> float:
+    """The mean loss of a classifier on sentences at its best temperature."""
+    log_probs = class_log_probs(model, sentences).double()
+    return best_temperature(log_probs, sentences.labels.cpu())[1]
 
 # %% ../chapters/29_report.ipynb #c28r-021
 def curves(history: History) -> dict[str, list[Any]]:
@@ -222,7 +225,7 @@ def write_report(
         "best_step": kept,
         "seconds": history.seconds,
         "train_loss": history.losses[-1],
-        "by_heart": by_heart(history, kept),
+        "by_heart": by_heart(history),
         "curves": curves(history),
     }
     draw_curves(folder / "curves.png", results["curves"])

@@ -13,7 +13,6 @@ import torch
 from accelerate import Accelerator
 from tokenizers import Tokenizer
 from torch import nn
-from torch.nn import functional as F
 
 from .batches import Sentences, Windows, encode_all
 from .batches import encode_labels
@@ -28,15 +27,15 @@ from .defaults import readings_for, silence, steps_for
 from .defaults import taught_share, tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
-from .evaluation import best_ngrams, class_log_probs
-from .evaluation import cross_entropy, per_class, per_text
+from .evaluation import best_ngrams, cross_entropy
+from .evaluation import per_class, per_text
 from .files import estimate_memory, read_text
 from .pretraining import MaskedLanguageModel, MaskedWindows
 from .pretraining import finetuning_loss, masked_loss
 from .report import beside_bag_of_words, beside_ngrams
 from .report import divide_logits, fit_temperature
-from .report import give_up, kept_step, warn_unknown
-from .report import write_report
+from .report import give_up, kept_step, loss_at_best
+from .report import warn_unknown, write_report
 from .saving import Loaded, checksum, load_model, save_model
 from .saving import write_atomic
 from .splits import Split, hold_out, overlap, python_prose
@@ -181,7 +180,7 @@ def fit(
     accelerator.wait_for_everyone()
     if best:
         best.load(model)
-    return history, kept_step(history, best.value if best else None)
+    return history, kept_step(history, best.lowest if best else None)
 
 # %% ../chapters/30_runs.ipynb #c29n-016
 @dataclass
@@ -385,17 +384,6 @@ def sentences_of(
     return rows
 
 
-def loss_and_wrong(
-    model: nn.Module, sentences: Sentences
-) -> tuple[float, float, float]:
-    """The mean loss of a classifier, its share of wrong answers, and the
-    standard error of that share."""
-    log_probs, true = class_log_probs(model, sentences), sentences.labels.cpu()
-    wrong = (log_probs.argmax(-1) != true).double().mean().item()
-    error = math.sqrt(wrong * (1 - wrong) / len(true))
-    return F.nll_loss(log_probs, true).item(), wrong, error
-
-
 def counts_first(run: Run) -> bool:
     """Whether a classifier begins where counting ends: not if it comes from
     somewhere else, nor for many rows of many classes."""
@@ -463,9 +451,9 @@ class TableTask:
 
     new_model = staticmethod(new_classifier)
 
-    def evaluation(self, run: Run) -> Callable[[nn.Module], Any]:
+    def evaluation(self, run: Run) -> Callable[[Any], float]:
         checked = sentences_of(run, run.split.validation)
-        return partial(loss_and_wrong, sentences=checked)
+        return partial(loss_at_best, sentences=checked)
 
     def temperature(self, run: Run, model: Any) -> float | None:
         checked = sentences_of(run, run.split.validation)

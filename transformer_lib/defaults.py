@@ -109,23 +109,24 @@ def hide_rare(tokens: Tensor, vocab_size: int) -> Tensor:
     return tokens
 
 # %% ../chapters/28_defaults.ipynb #c27d-101
-SHARE = 0.3  # a: how large the evidence stands in a vector
-EVIDENCE = 4.0  # b: as how many words a sentence counts
+SHARE = 0.1  # a: how large the evidence stands in a vector
+EVIDENCE = 1.4  # b: how much a sentence counts
 
 
 def count_evidence(
     sentences: Sentences, vocab_size: int, num_classes: int
 ) -> Tensor:
-    """How much each word speaks for each class, (K, V); 0 for special
-    tokens and words that no sentence holds."""
+    """How much each word speaks for each class, (K, V), by its rarity in all
+    others; 0 for special tokens and words that no sentence holds."""
     V, K = vocab_size, num_classes
     words = sentences.tokens[sentences.mask]
     classes = sentences.labels.repeat_interleave(sentences.mask.sum(1))
     counts = torch.bincount(classes * V + words, minlength=K * V).view(K, V)
-    log_p = (counts + 1.0).log() - (counts.sum(1, keepdim=True) + V).log()
+    rest = counts.sum(0) - counts
+    log_p = (rest + 1.0).log() - (rest.sum(1, keepdim=True) + V).log()
     known = counts.sum(0) > 0
     known[: len(SPECIAL_TOKENS)] = False
-    return (log_p - log_p.mean(0)) * known
+    return (log_p.mean(0) - log_p) * known
 
 
 def silence(encoder: Encoder) -> None:
@@ -141,12 +142,12 @@ def silence(encoder: Encoder) -> None:
 def begin_as_naive_bayes(
     model: EncoderClassifier, sentences: Sentences
 ) -> None:
-    """Set a new classifier's weights so that it says what naive Bayes says of
-    `sentences`, each counted as EVIDENCE words. In place, on the CPU. A hidden
-    layer that is 1 wide has no room for it, and all stays as it was.
+    """Set a new classifier's weights so that it says what naive Bayes over the
+    complement of each class says of `sentences`. In place, on the CPU. A
+    hidden layer that is 1 wide has no room for it, and all stays as it was.
 
-    ValueError if a token or a label is none of the model's. Source: Wang and
-    Manning 2012.
+    ValueError if a token or a label is none of the model's. Source: Rennie et
+    al. 2003; Wang and Manning 2012.
     """
     check_kind("model", model, EncoderClassifier)
     check_kind("sentences", sentences, Sentences)
@@ -166,8 +167,9 @@ def begin_as_naive_bayes(
         spread = nn.init.orthogonal_(torch.empty(K, n))
 
     evidence = count_evidence(sentences, V, K)
+    size = evidence[:, evidence.any(0)].square().mean().sqrt().nan_to_num(1)
     words, places = encoder.token_embedding, encoder.position_embedding
-    words.weight[:, :n] = SHARE * evidence.T @ spread  # (V, n)
+    words.weight[:, :n] = SHARE / size * evidence.T @ spread  # (V, n)
     places.weight[:, :n] = 0
     silence(encoder)
     hidden, output = classifier.hidden, classifier.output
@@ -178,7 +180,7 @@ def begin_as_naive_bayes(
     output.weight[:, n : 2 * n] = -EVIDENCE / SHARE * spread
     shares = torch.bincount(sentences.labels, minlength=K) + 1.0
     average = sentences.lengths.float().mean()
-    output.bias[:] = EVIDENCE / average * (shares / shares.sum()).log()
+    output.bias[:] = EVIDENCE / size / average * (shares / shares.sum()).log()
 
 # %% ../chapters/28_defaults.ipynb #c27d-111
 TAUGHT = 0.7  # lambda: the teacher's share of each target

@@ -589,6 +589,24 @@ def test_refit_learns_from_the_validation_part_too(files):
     assert max(int(re.search(r"step-(\d+)", p.name)[1]) for p in learned) == report["best_step"]
 
 
+def test_a_refit_goes_the_same_way_and_ends_where_the_first_run_was_best(files, monkeypatch):
+    """With the rates of a run of all steps: a whole one of fewer would have let them fall before."""
+    ways, found, train = [], iter([0.5, 0.3, 0.4, 0.4]), runs.train
+
+    def look(model, *more, **options):
+        history = train(model, *more, **options)
+        ways.append((options["steps"], len(history.losses), options["learning_rate"]))
+        return history
+
+    monkeypatch.setattr(runs, "train", look)
+    monkeypatch.setattr(runs, "loss_at_best", lambda model, sentences: next(found))
+    line = ["--train", files / "a.tsv", "--out", files / "way", *SMALL, "--steps", "4", "--refit"]
+    code, said = command("train-classifier", *line)
+    assert code == 0 and json.loads(last(said))["best_step"] == 2, said
+    (steps, first, rate), (steps_again, second, rate_again) = ways
+    assert steps == steps_again == first == 4 and second == 2 and rate == rate_again
+
+
 @pytest.mark.parametrize("kind", ["decoder", "classifier"])
 def test_after_a_refit_the_opponent_has_the_same_rows_and_validation_was_judged_before(
     kind, files, tmp_path, monkeypatch
@@ -742,14 +760,14 @@ def test_a_classifier_begins_where_counting_ends(files, reader, tmp_path, monkey
     assert code == 0 and not counted, said
 
 
-def test_what_was_counted_is_learned_on_at_a_smaller_rate(files, reader, tmp_path, monkeypatch):
-    """And the blocks, at a smaller share of it."""
+def test_the_blocks_learn_slowly_where_the_words_know_what_counting_knows(
+    files, reader, tmp_path, monkeypatch
+):
     seen, fit = [], runs.fit
 
     def look(model, *more):
         if hasattr(model, "classifier"):
-            settings, muon = more[5:7]
-            seen.append((settings["learning_rate"], muon))
+            seen.append(more[6])
             raise KeyboardInterrupt
         return fit(model, *more)
 
@@ -757,10 +775,8 @@ def test_what_was_counted_is_learned_on_at_a_smaller_rate(files, reader, tmp_pat
     line = ["train-classifier", "--train", files / "a.tsv", "--steps", "1"]
     for name, more in (("a", []), ("b", ["--pretrain", "own"]), ("c", ["--from", reader[0]])):
         command(*line, "--out", tmp_path / name, *more)
-    (rate, share), *others = seen
-    assert len(others) == 2
-    for usual, blocks in others:
-        assert 0 < rate < usual and 0 < share < blocks
+    share, *others = seen
+    assert len(others) == 2 and all(0 < share < blocks for blocks in others)
 
 
 def test_a_generator_has_the_counts_of_its_text_for_a_teacher(files, writer, tmp_path, monkeypatch):
@@ -772,9 +788,9 @@ def test_a_generator_has_the_counts_of_its_text_for_a_teacher(files, writer, tmp
         counted.append(len(tokens))
         return best(tokens, vocab_size)
 
-    def fit(model, batches, loss_fn, *more, honest=runs.fit):
+    def fit(model, batches, loss_fn, *more, honest=runs.fit, **named):
         losses.append((loss_fn, len(batches.tokens)))
-        return honest(model, batches, loss_fn, *more)
+        return honest(model, batches, loss_fn, *more, **named)
 
     def train(name, *more):
         losses.clear()

@@ -47,7 +47,6 @@ def fit_table(rows: int, counted: bool = True) -> dict[str, Any]:
     counted: whether it begins where counting ends.
     """
     large = rows > LARGE_TABLE
-    rate = 1e-2 if large else 3e-3
     return dict(
         vocab_size=16384,
         block_size=128,
@@ -56,7 +55,7 @@ def fit_table(rows: int, counted: bool = True) -> dict[str, Any]:
         num_layers=1,
         dropout=0.2,
         batch_size=32,
-        learning_rate=0.3 * rate if counted else rate,
+        learning_rate=1e-2 if large and not counted else 3e-3,
     )
 
 
@@ -109,7 +108,6 @@ def hide_rare(tokens: Tensor, vocab_size: int) -> Tensor:
     return tokens
 
 # %% ../chapters/28_defaults.ipynb #c27d-101
-SHARE = 0.1  # a: how large the evidence stands in a vector
 EVIDENCE = 1.4  # b: how much a sentence counts
 
 
@@ -169,15 +167,15 @@ def begin_as_naive_bayes(
     evidence = count_evidence(sentences, V, K)
     size = evidence[:, evidence.any(0)].square().mean().sqrt().nan_to_num(1)
     words, places = encoder.token_embedding, encoder.position_embedding
-    words.weight[:, :n] = SHARE / size * evidence.T @ spread  # (V, n)
+    words.weight[:, :n] = evidence.T / size @ spread  # (V, n)
     places.weight[:, :n] = 0
     silence(encoder)
     hidden, output = classifier.hidden, classifier.output
     hidden.weight[: 2 * n], hidden.bias[: 2 * n], output.weight[:] = 0, 0, 0
     hidden.weight[:n, :n] = torch.eye(n)
     hidden.weight[n : 2 * n, :n] = -torch.eye(n)
-    output.weight[:, :n] = EVIDENCE / SHARE * spread
-    output.weight[:, n : 2 * n] = -EVIDENCE / SHARE * spread
+    output.weight[:, :n] = EVIDENCE * spread
+    output.weight[:, n : 2 * n] = -EVIDENCE * spread
     shares = torch.bincount(sentences.labels, minlength=K) + 1.0
     average = sentences.lengths.float().mean()
     output.bias[:] = EVIDENCE / size / average * (shares / shares.sum()).log()

@@ -148,9 +148,11 @@ def fit(
     accelerator: Accelerator,
     settings: dict[str, Any],
     muon: float = 1.0,
+    until: int | None = None,
 ) -> tuple[History, int]:
     """Train with checkpoints in a folder; the model has its best weights.
 
+    until: end here, with the rates and means of the whole run before it.
     Returns the history, and the step of these weights.
     """
     names = [n for n in ("tokens", "mask", "labels") if hasattr(batches, n)]
@@ -173,6 +175,9 @@ def fit(
         options |= {"average": AVERAGED, "muon": muon}
         places = {"accelerator": accelerator, "checkpoints": kept}
         options |= {"steps": steps, "evaluate": best, **places}
+        if until:  # a look at nothing, where the first run looked
+            options["evaluate"] = lambda _: 0.0
+            options["stop"] = lambda history: len(history.losses) >= until
         try:
             history = train(model, batches, loss_fn, **options)
         except Enough as end:
@@ -545,8 +550,7 @@ def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
         model = first_model(task, run, everything)
         more = task.batches(run, everything)
         loss_fn, folder = task.loss(run, more), run.out / "refit"
-        rest = run.accelerator, run.settings | {"steps": kept}, muon
-        fit(model, more, loss_fn, None, folder, *rest)
+        fit(model, more, loss_fn, None, folder, *rest, until=kept)
         if temperature:
             divide_logits(model, temperature)
         run.split = Split(everything, [], split.test)

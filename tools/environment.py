@@ -84,7 +84,7 @@ def main(root=ROOT, this_python=False):
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True, clear=True)
     pip = [python_in(folder), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    # A module is compiled when it is first imported: of these thousands, most never are.
+    # pip compiles one module after the other: done below, on all cores.
     pip += ["--quiet", "--no-compile", "--constraint", os.path.join(root, "constraints.txt")]
     environment = dict(os.environ, PIP_ROOT_USER_ACTION="ignore")
     # PyTorch first: a resolver that chooses it among the rest may take another build.
@@ -96,6 +96,8 @@ def main(root=ROOT, this_python=False):
         done = subprocess.run(pip + what, env=environment, cwd=root)
         if done.returncode:
             sys.exit("the packages could not be installed (what pip says stands above)")
+    compiled = [python_in(folder), "-m", "compileall", "-qq", "-j", "0", folder]
+    subprocess.run(compiled, cwd=root)  # what it cannot compile, nothing imports
     with open(ready + ".new", "w") as file:
         file.write("%s\n%s\n" % (described(folder), wanted(root)))
     os.replace(ready + ".new", ready)

@@ -179,7 +179,9 @@ def test_a_refused_file_of_a_later_step_pushes_out_no_good_one(tmp_path, undistu
 
 
 def test_weights_that_are_not_finite_are_never_written(tmp_path):
-    with pytest.raises(FloatingPointError, match="after step [0-9]+ .batch [0-9]+, learning_rate"):
+    with pytest.raises(
+        FloatingPointError, match="after step [0-9]+ .batch [0-9]+, both from 0; learning_rate"
+    ):
         run(tmp_path, steps=1, learning_rate=1e38)
     assert Checkpoints(tmp_path).files() == []
 
@@ -215,6 +217,40 @@ def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
 def test_half_written_file_is_cleared_away(tmp_path):
     (tmp_path / "step-000000004.safetensors.part").write_bytes(b"half")
     assert Checkpoints(tmp_path).files() == [] and list(tmp_path.iterdir()) == []
+
+
+def test_what_others_keep_in_the_folder_stays(tmp_path):
+    for name in ("film.mp4.part", "writable", "best.safetensors.part"):
+        (tmp_path / name).write_bytes(b"theirs")
+    Checkpoints(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert all(path.read_bytes() == b"theirs" for path in tmp_path.iterdir())
+
+
+def test_an_object_that_was_stopped_may_be_used_again(tmp_path):
+    model, windows = Decoder(50, 16, **SIZES), Windows(torch.arange(200) % 50, 16, 4)
+    kept = Checkpoints(tmp_path, every=100)
+
+    def asked(step):
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return windows(step)
+
+    ends = []
+    for batches in (asked, windows):
+        with kept:
+            try:
+                history = train(model, batches, language_loss, steps=9, checkpoints=kept)
+                ends.append(len(history.losses))
+            except KeyboardInterrupt as end:
+                ends.append(str(end))
+    assert ends == ["saved after step 4", 9]
+
+
+def test_a_setting_that_is_not_named_any_more_is_another_setting(tmp_path):
+    run(tmp_path, settings={"batch_size": 8})
+    with pytest.raises(ValueError, match="batch_size was 8, is not set"):
+        run(tmp_path)
 
 
 def test_full_disk_loses_no_earlier_checkpoint(tmp_path, monkeypatch):

@@ -250,9 +250,9 @@ WRONG = [
     ("--block-size", "1" + 30 * "0", "block_size must be below 2147483648"),
     ("--vocab-size", "259", "vocab_size must be at least 260 for 'bpe'"),
     ("--num-heads", "5", "embedding_dim must be a multiple of num_heads"),
-    ("--learning-rate", "0", "learning_rate must be a number above 0"),
-    ("--learning-rate", "nan", "learning_rate must be a number above 0"),
-    ("--learning-rate", "inf", "learning_rate must be a number above 0"),
+    ("--learning-rate", "0", "learning_rate must be a finite number above 0"),
+    ("--learning-rate", "nan", "learning_rate must be a finite number above 0"),
+    ("--learning-rate", "inf", "learning_rate must be a finite number above 0"),
     ("--dropout", "1", "dropout must be from 0 to below 1"),
     ("--teacher-share", "1", "teacher_share must be from 0 to below 1, got 1"),
     ("--teacher-share", "nan", "teacher_share must be from 0 to below 1, got nan"),
@@ -566,7 +566,7 @@ def test_a_classifier_keeps_the_weights_that_are_best_at_their_temperature_and_g
     """Lowest at the second of four evaluations, and at the third as low."""
     found = iter([0.5, 0.3, 0.3, 0.4])
     monkeypatch.setattr(runs, "loss_at_best", lambda model, sentences: next(found))
-    monkeypatch.setattr(runs, "fit_temperature", lambda model, sentences: 4.0)
+    monkeypatch.setattr(runs, "best_temperature", lambda model, sentences: (4.0, 0.3))
     line = ["--train", files / "a.tsv", "--out", files / "temper", *SMALL, "--steps", "4"]
     code, said = command("train-classifier", *line)
     assert code == 0, said
@@ -664,6 +664,94 @@ def test_pretraining_comes_first_when_asked_for(files):
     code, said = command("train-classifier", *line, "--pretrain", "own")
     assert code == 0 and "steps of masked training" in said
     assert list((files / "pre" / "pretraining").glob("step-*"))
+
+
+def test_a_run_that_was_killed_in_pretraining_is_a_run(files, tmp_path, monkeypatch):
+    """The folder is refused without --resume, and with it the run ends as one that was left alone."""
+    line = ["--train", files / "a.tsv", *SMALL, "--block-size", "8", "--pretrain", "own"]
+
+    def killed(run):
+        raise MemoryError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "write_tokenizer", killed)  # it comes right after
+        assert command("train-classifier", *line, "--out", tmp_path / "a")[0] == 2
+    assert not (tmp_path / "a" / "tokenizer.json").exists()
+    code, said = command("train-classifier", *line, "--out", tmp_path / "a")
+    assert code == 2 and "already holds a run; add --resume" in last(said)
+    found = []
+    for name, more in (("a", ["--resume"]), ("b", [])):
+        code, said = command("train-classifier", *line, "--out", tmp_path / name, *more)
+        assert code == 0, said
+        found.append(json.loads(last(said)) | {"seconds": None})
+    assert found[0] == found[1]
+
+
+def test_the_best_weights_of_a_run_without_a_checkpoint_are_not_inherited(
+    files, tmp_path, monkeypatch
+):
+    """A run ends in an error after an evaluation that is never met again; the next has other sizes."""
+    line = ["--train", files / "a.txt", "--out", tmp_path / "a", *SMALL, "--tokenizer", "word"]
+    line += ["--block-size", "8"]
+
+    def good_and_broken(model, tokens, stride):
+        return 1e-3
+
+    honest = runs.fit
+
+    def killed(model, batches, *more, **named):
+        def fragile(step):
+            if step == 1:
+                raise MemoryError("killed")
+            return batches(step)
+
+        return honest(model, fragile, *more, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "cross_entropy", good_and_broken)
+        patched.setattr(runs, "fit", killed)
+        assert command("train-decoder", *line, "--steps", "20")[0] == 2
+    assert (tmp_path / "a" / "checkpoints" / "best.safetensors").exists()
+    code, said = command("train-decoder", *line, "--resume", "--embedding-dim", "32")
+    assert code == 0, said
+    report = json.loads(last(said))
+    assert (
+        report["validation_loss"] > 1
+        and load_model(tmp_path / "a").model.sizes["embedding_dim"] == 32
+    )
+
+
+@pytest.mark.parametrize("name", ["results.json", "curves.png"])
+def test_a_report_of_somebody_else_is_not_written_over(files, tmp_path, name):
+    (tmp_path / name).write_text("theirs")
+    code, said = command("train-decoder", "--train", files / "a.txt", "--out", tmp_path, *SMALL)
+    assert code == 2 and "choose another folder" in last(said)
+    assert (tmp_path / name).read_text() == "theirs"
+
+
+def test_of_a_model_to_begin_with_nothing_is_chosen_that_it_has(writer, tmp_path, monkeypatch):
+    """What the line says was chosen for the text; its word list is read as often as any other one."""
+    text = tmp_path / "long.txt"
+    text.write_text("\n\n".join(f"the cat number {i} sat on the mat ." for i in range(400)))
+    planned = []
+
+    def look(task, run, batches):
+        planned.append((run, runs.steps_for(8, len(batches.tokens), 16 * 8)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "train_model", look)
+    line = ["--train", text, "--from", writer[0], "--out", tmp_path / "a"]
+    _, said = command("train-decoder", *line)
+    (run, steps), chosen = planned[0], next(s for s in said.splitlines() if s.startswith("chosen"))
+    names = [part.split()[-2] for part in chosen.split(": ")[1].split(", ")]
+    assert names == ["batch_size", "learning_rate", "steps", "teacher_share"]
+    assert run.settings["dropout"] is None and run.settings["embedding_dim"] == 16
+    assert run.settings["steps"] == steps > 100
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "bpe"])
+def test_the_kind_of_a_tokenizer_is_seen(kind):
+    assert runs.kind_of(train_tokenizer(["the cat sat on the mat"] * 9, kind, 300)) == kind
 
 
 @pytest.mark.parametrize("name", ["train-decoder", "train-classifier"])

@@ -18,10 +18,10 @@ from transformer_lib.evaluation import compare
 from transformer_lib.report import (
     beside_bag_of_words,
     beside_ngrams,
+    best_temperature,
     by_heart,
     curves,
     divide_logits,
-    fit_temperature,
     give_up,
     kept_step,
     loss_at_best,
@@ -108,11 +108,14 @@ def test_a_run_that_gets_no_better_ends_early():
     assert give_up(History(evaluations=[*rising, (15, 2.6)]))
 
 
-def test_the_step_that_is_kept_is_the_last_with_its_value():
-    history = History([1.0] * 9, [(3, 2.0), (6, 1.0), (9, 1.0)])
-    assert kept_step(History([1.0] * 7), None) == 7
-    assert kept_step(history, None) == 9
-    assert kept_step(history, 1.0) == 9 and kept_step(history, 2.0) == 3
+def test_the_step_that_is_kept_is_the_lowest_of_equals_the_later_and_the_sentence_says_so():
+    history = History([1.0] * 9, [(3, 2.0), (6, 1.0), (9, 1.0), (12, 1.5)])
+    assert kept_step(History([1.0] * 7)) == 7
+    assert kept_step(history) == 9 and "the weights of step 9 are kept" in by_heart(history)
+
+
+def test_a_validation_loss_of_nothing_has_not_risen():
+    assert "had not begun to rise" in by_heart(History([1.0] * 4, [(2, 0.0), (4, 0.0)]))
 
 
 def judged(labels):
@@ -125,7 +128,7 @@ def test_the_temperature_makes_a_model_as_sure_as_it_is_right(monkeypatch, share
     right = torch.arange(1000) < 1000 * share
     log_probs = torch.tensor([gap, 0.0]).log_softmax(-1).expand(1000, 2)
     monkeypatch.setattr(report, "class_log_probs", lambda model, rows: log_probs)
-    found = fit_temperature(Mock(spec=EncoderClassifier), judged((~right).long()))
+    found, _ = best_temperature(Mock(spec=EncoderClassifier), judged((~right).long()))
     best = gap / math.log(share / (1 - share))
     assert abs(math.log2(found / best)) <= 1 / 32 + 1e-6
 
@@ -133,7 +136,7 @@ def test_the_temperature_makes_a_model_as_sure_as_it_is_right(monkeypatch, share
 def test_a_model_that_is_always_right_gets_at_most_twice_as_sure(monkeypatch):
     log_probs = torch.tensor([[1.0, 0.0]]).log_softmax(-1)
     monkeypatch.setattr(report, "class_log_probs", lambda model, rows: log_probs)
-    assert fit_temperature(Mock(spec=EncoderClassifier), judged(torch.tensor([0]))) == 0.5
+    assert best_temperature(Mock(spec=EncoderClassifier), judged(torch.tensor([0])))[0] == 0.5
 
 
 def test_the_loss_at_the_best_temperature_does_not_depend_on_how_sure_a_model_is(monkeypatch):
@@ -144,7 +147,7 @@ def test_the_loss_at_the_best_temperature_does_not_depend_on_how_sure_a_model_is
         said = (factor * logits).log_softmax(-1).double()
         monkeypatch.setattr(report, "class_log_probs", lambda model, rows, said=said: said)
         found = loss_at_best(Mock(spec=EncoderClassifier), judged(true))
-        temperature = fit_temperature(Mock(spec=EncoderClassifier), judged(true))
+        temperature, _ = best_temperature(Mock(spec=EncoderClassifier), judged(true))
         assert found == pytest.approx(F.cross_entropy(said / temperature, true).item())
         if factor == 1.0:
             at_first = found

@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -528,8 +529,9 @@ def test_objective_gives_the_loss_of_its_model():
 # ---------------------------------------------------------------- many processes
 
 SCRIPT = """
-import json, sys, torch
+import json, signal, torch
 from transformer_lib.batches import Windows
+from transformer_lib.checkpoints import Checkpoints
 from transformer_lib.decoder import Decoder
 from transformer_lib.devices import make_accelerator
 from transformer_lib.training import language_loss, train
@@ -537,14 +539,31 @@ torch.manual_seed(0)
 model = Decoder(12, 8, embedding_dim=16, num_heads=2, num_layers=2)
 row = torch.randint(12, (400,), generator=torch.Generator().manual_seed(1))
 accelerator = make_accelerator("cpu", "no", accumulate=2)
-history = train(model, Windows(row, 8, 8), language_loss, steps=6, accelerator=accelerator)
+same = {"accelerator": accelerator, "evaluate": lambda model: 0.1, "evaluate_every": 6}
+windows = Windows(row, 8, 8)
+history = train(model, windows, language_loss, steps=6, **same)
+
+def asked(step):
+    if step == 3 and not accelerator.is_main_process:
+        signal.raise_signal(signal.SIGTERM)
+    return windows(step)
+
+same["accelerator"] = make_accelerator("cpu", "no", accumulate=2)
+with Checkpoints("asked") as kept:
+    try:
+        train(model, asked, language_loss, steps=40, checkpoints=kept, **same)
+        code = None
+    except SystemExit as end:
+        code = end.code
 if accelerator.is_main_process:
-    print(json.dumps([accelerator.num_processes, history.losses]))
+    found = [accelerator.num_processes, history.losses, history.evaluations]
+    print(json.dumps([*found, code, [path.name for path in kept.files()]]))
 """
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_losses_of_one(tmp_path):
+def test_two_processes_have_the_losses_of_one_and_end_together(tmp_path):
+    """Asked by a signal to one of them, both end after the same step."""
     (tmp_path / "two.py").write_text(SCRIPT)
     # the launcher's --cpu starts a single process; --multi_gpu starts as many as it is told,
     # and make_accelerator("cpu") keeps them on the CPU
@@ -577,8 +596,9 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    processes, losses = json.loads(done.stdout.strip().splitlines()[-1])
+    processes, losses, *rest = json.loads(done.stdout.strip().splitlines()[-1])
     assert processes == 2
+    assert rest == [[[6, 0.1]], 128 + signal.SIGTERM, ["step-000000010.safetensors"]]
     _, alone = run()
     assert_close(torch.tensor(losses), torch.tensor(alone.losses), rtol=1e-4, atol=0)
 

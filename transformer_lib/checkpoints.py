@@ -109,7 +109,7 @@ def _write_run(
     if wrong := not_finite(model):
         raise FloatingPointError(
             f"{wrong} was no longer finite after step {step - 1} (batch "
-            f"{step - 1}, learning_rate {run['learning_rate']} at most); "
+            f"{step - 1}, both from 0; learning_rate {run['learning_rate']} at most); "
             "earlier checkpoints are kept"
         )
     evaluations = [
@@ -141,11 +141,11 @@ def _check_run(
     _OtherSettings if it is of a run with other settings."""
     if not {"step", "run", "seconds", "evaluations"} <= metadata.keys():
         raise ValueError(f"{path.name} was not written by a run")
-    then, now = metadata["run"], _as_written(run)
+    then, now, unset = metadata["run"], _as_written(run), "not set"
     other = ", ".join(
-        f"{name} was {then.get(name, 'not set')}, is {now[name]}"
-        for name in now
-        if then.get(name) != now[name]
+        f"{name} was {then.get(name, unset)}, is {now.get(name, unset)}"
+        for name in {**now, **then}
+        if then.get(name) != now.get(name)
     )
     weights = unwrap(model).state_dict()
     mine = {f"model.{k}": v.shape for k, v in weights.items()}
@@ -188,10 +188,12 @@ class Stoppable:
     """A context in which Ctrl-C and SIGTERM only leave a note."""
 
     def __init__(self) -> None:
-        self.stopped: int | None = None
+        self.stopped: int | None = None  # the signal that came
+        self.asked: int | None = None  # and that this run has taken note of
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Stoppable":
+        self.stopped = self.asked = None
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._stop)
@@ -202,24 +204,24 @@ class Stoppable:
             signal.signal(number, handler)
 
     def _stop(self, number: int, _: FrameType | None = None) -> None:
-        """Ask the run to save and end after the step it is in."""
+        """Ask the run to save and end, at the latest after the next step."""
         self.stopped = number
 
     def end_if_asked(self, step: int) -> None:
-        """Raise what ends the run, if a signal has asked for its end."""
-        if self.stopped == signal.SIGINT:
+        """Raise what ends the run, if note was taken of a signal."""
+        if self.asked == signal.SIGINT:
             raise KeyboardInterrupt(f"saved after step {step}")
-        if self.stopped is not None:
-            raise SystemExit(128 + self.stopped)
+        if self.asked is not None:
+            raise SystemExit(128 + self.asked)
 
 # %% ../chapters/27_checkpoints.ipynb #c26-071
 def check_room(folder: Path, model: nn.Module, keep: int) -> None:
     """OSError if a folder has no room for keep + 1 checkpoints of a model,
     those included that it holds."""
-    numbers = sum(p.numel() * p.element_size() for p in model.parameters())
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
     there = len(list(folder.glob("step-*.safetensors")))
     new = keep + 1 - min(keep, there)
-    need = 4 * numbers * new  # weights and up to three moving averages
+    need = 4 * size * new  # weights and up to three moving averages
     free = shutil.disk_usage(folder).free
     if free < need:
         raise OSError(
@@ -236,10 +238,11 @@ def _prepare(folder: Path) -> None:
         raise OSError(
             f"folder: {folder} cannot be made ({error.strerror})"
         ) from None
-    for part in folder.glob("*.part"):  # left by a killed run
+    for part in folder.glob("step-*.part"):  # left by a killed run
         part.unlink()
-    write_atomic(folder / "writable", b"")
-    (folder / "writable").unlink()
+    trial = folder / ".transformer-lib-writes-here"
+    write_atomic(trial, b"")
+    trial.unlink()
 
 
 def _drop_old(files: list[Path], new: Path, keep: int) -> None:
@@ -248,11 +251,16 @@ def _drop_old(files: list[Path], new: Path, keep: int) -> None:
         old.unlink()
 
 # %% ../chapters/27_checkpoints.ipynb #c26-079
-def is_main_process() -> bool:
-    """Whether this is the one of several processes that writes files."""
+def _processes() -> int:
+    """How many processes train together."""
     several = torch.distributed.is_available()
     several = several and torch.distributed.is_initialized()
-    return not several or torch.distributed.get_rank() == 0
+    return torch.distributed.get_world_size() if several else 1
+
+
+def is_main_process() -> bool:
+    """Whether this is the one of several processes that writes files."""
+    return _processes() == 1 or torch.distributed.get_rank() == 0
 
 
 class Enough(Exception):
@@ -263,16 +271,46 @@ class Enough(Exception):
         self.history = history
 
 # %% ../chapters/27_checkpoints.ipynb #c26-079s
-class Checkpoints(Stoppable):
-    """Lets a run be stopped at any moment and taken up where it was.
+def _whole_numbers(every: Any, keep: Any) -> tuple[int, int]:
+    """Both as whole numbers; ValueError unless both are at least 1."""
+    try:
+        found = operator.index(every), operator.index(keep)
+    except TypeError:
+        found = 0, 0
+    if min(found) < 1:
+        raise ValueError(
+            f"every and keep must be at least 1, got {every!r} and {keep!r}"
+        )
+    return found
 
-    folder: where they are kept. every: steps between two. keep: how many of
-    the newest stay. settings: what else must be the same when the run goes
-    on, as JSON can hold it. stop(history): whether the evaluations say that
-    it is enough; then the run is saved and ends with Enough. As a context
-    (`with`) it makes Ctrl-C and SIGTERM save and then end the run. Raises
-    OSError at once if it cannot write there.
-    """
+
+def _named(settings: Any) -> dict[str, Any]:
+    """The settings that a user names, copied; ValueError if they are none."""
+    if not isinstance(settings, (dict, type(None))):
+        kind = type(settings).__name__
+        raise ValueError(f"settings must be a dict or None, got a {kind}")
+    _as_written(settings or {})
+    return dict(settings or {})
+
+
+def _take_up(
+    found: tuple[dict[str, Tensor], dict[str, Any]] | None,
+    model: nn.Module,
+    optimizers: list,
+    history: History,
+) -> int:
+    """Put what was found back in place; return its step, 0 for nothing."""
+    if found is None:
+        return 0
+    tensors, metadata = found
+    set_state(tensors, model, optimizers, history)
+    history.evaluations[:] = map(tuple, metadata["evaluations"])
+    history.seconds = metadata["seconds"]
+    return metadata["step"]
+
+# %% ../chapters/27_checkpoints.ipynb #c26-079a
+class _Resumable(Stoppable):
+    """Where the checkpoints of a run are, and how the newest is taken up."""
 
     def __init__(
         self,
@@ -284,22 +322,9 @@ class Checkpoints(Stoppable):
     ) -> None:
         super().__init__()
         self.stop, self._history = stop, History()
-        try:
-            self.every, self.keep = operator.index(every), operator.index(keep)
-            fine = self.every >= 1 and self.keep >= 1
-        except TypeError:
-            fine = False
-        if not fine:
-            raise ValueError(
-                "every and keep must be at least 1, got "
-                f"{every!r} and {keep!r}"
-            )
-        if not isinstance(settings, (dict, type(None))):
-            kind = type(settings).__name__
-            raise ValueError(f"settings must be a dict or None, got a {kind}")
+        self.every, self.keep = _whole_numbers(every, keep)
+        self.settings = _named(settings)
         self.folder = as_path(folder, "folder")
-        self.settings = dict(settings or {})
-        _as_written(self.settings)
         if is_main_process():
             _prepare(self.folder)
 
@@ -307,14 +332,48 @@ class Checkpoints(Stoppable):
         """The checkpoints in the folder, the newest first."""
         return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
 
-    def due(self, step: int, last: bool) -> bool:
-        """Whether to save after this many steps."""
-        asked = self.stopped is not None or self._enough()
-        return last or step % self.every == 0 or asked
-
     def _enough(self) -> bool:
         known = self.stop is not None and bool(self._history.evaluations)
         return known and bool(self.stop(self._history))  # type: ignore
+
+    def restore(
+        self,
+        model: nn.Module,
+        optimizers: list,
+        history: History,
+        run: dict[str, Any],
+    ) -> int:
+        """Take up the newest usable checkpoint; return its step, else 0."""
+        check_room(self.folder, model, self.keep)
+        self._history = history
+        found = _newest_usable(self.files(), model, self.settings | run)
+        step = _take_up(found, model, optimizers, history)
+        if step < run["steps"] and self._enough():
+            raise Enough(history)
+        return step
+
+# %% ../chapters/27_checkpoints.ipynb #c26-079b
+class Checkpoints(_Resumable):
+    """Lets a run be stopped at any moment and taken up where it was.
+
+    folder: where they are kept. every: steps between two. keep: how many of
+    the newest stay. settings: what else must be the same when the run goes
+    on, as JSON can hold it. stop(history): whether the evaluations say that
+    it is enough; then the run is saved and ends with Enough. As a context
+    (`with`) it makes Ctrl-C and SIGTERM save and then end the run. Raises
+    OSError at once if it cannot write there.
+    """
+
+    def due(self, step: int, last: bool) -> bool:
+        """Whether to save after this many steps."""
+        regular = last or step % self.every == 0
+        if _processes() > 1 and (regular or step % 10 == 0):
+            said: list[Any] = [None] * _processes()
+            torch.distributed.all_gather_object(said, self.stopped)
+            self.asked = max(filter(None, said), default=None)
+        elif _processes() == 1:
+            self.asked = self.stopped
+        return regular or self.asked is not None or self._enough()
 
     def save(
         self,
@@ -336,27 +395,6 @@ class Checkpoints(Stoppable):
         self.end_if_asked(step)
         if step < run["steps"] and self._enough():
             raise Enough(history)
-
-    def restore(
-        self,
-        model: nn.Module,
-        optimizers: list,
-        history: History,
-        run: dict[str, Any],
-    ) -> int:
-        """Take up the newest usable checkpoint; return its step, else 0."""
-        check_room(self.folder, model, self.keep)
-        self._history = history
-        found = _newest_usable(self.files(), model, self.settings | run)
-        if found is None:
-            return 0
-        tensors, metadata = found
-        set_state(tensors, model, optimizers, history)
-        history.evaluations[:] = map(tuple, metadata["evaluations"])
-        history.seconds = metadata["seconds"]
-        if metadata["step"] < run["steps"] and self._enough():
-            raise Enough(history)
-        return metadata["step"]
 
 # %% ../chapters/27_checkpoints.ipynb #c26-120b
 class Best:

@@ -293,7 +293,8 @@ def generate_text(
             top_p=top_p,
             seed=seed,
         )
-        typer.echo(prompt + next(pieces, ""), nl=False)  # refused: no output
+        first = next(pieces, "")  # what is refused is refused here
+        typer.echo(prompt + first, nl=False)
         for piece in pieces:
             typer.echo(piece, nl=False)
             sys.stdout.flush()

@@ -27,7 +27,7 @@ from .training import History
 
 # %% ../chapters/29_report.ipynb #c28r-005
 def verdict(
-    kind: str,
+    unit: str,
     name: str,
     first: Float[Tensor, "n"],
     second: Float[Tensor, "n"],
@@ -36,13 +36,13 @@ def verdict(
     """Who won, with the error. first: a value for each sentence or token by
     the transformer, more is better; second: by the other model.
 
-    kind: of what the values are. name: of the other model.
+    unit: of the values. name: of the other model.
     """
-    check_kind("kind", kind, str)
+    check_kind("unit", unit, str)
     check_kind("name", name, str)
     found = compare(first, second, sources)
     ahead = "the transformer" if found.difference > 0 else name
-    sentence = f"{ahead} is ahead by {abs(found.difference):.3f} {kind}"
+    sentence = f"{ahead} is ahead by {abs(found.difference):.3f} {unit}"
     sentence += f" ± {found.error:.3f}"
     if not found.settled:
         sentence += ", which this test cannot tell from 0"
@@ -63,8 +63,8 @@ def beside_ngrams(
     vocab_size = model.sizes["vocab_size"]
     counted = best_ngrams(learned, vocab_size)
     theirs = -counted.log_probs(judged)
-    long = max(1, min(200, len(ours) // 20))
-    stretch = [str(i // long) for i in range(len(ours))]
+    length = max(1, min(200, len(ours) // 20))
+    stretch = [str(i // length) for i in range(len(ours))]
     name = f"a Kneser-Ney {counted.order}-gram"
     if len(learned) > COUNTED:
         name += f" of the last {COUNTED:,} tokens"
@@ -103,22 +103,22 @@ def beside_bag_of_words(
 PATIENCE = 10  # evaluations, of twenty in a run
 
 
-def kept_step(history: History, value: float | None) -> int:
-    """The last step with this validation loss; without one, the last."""
-    steps = [
-        step
-        for step, found in history.evaluations
-        if value is not None and math.isclose(found, value)
-    ]
-    return steps[-1] if steps else len(history.losses)
+def lowest(history: History) -> tuple[int, float]:
+    """Step and value of the lowest evaluation, of equals the later."""
+    return min(reversed(history.evaluations), key=lambda pair: pair[1])
+
+
+def kept_step(history: History) -> int:
+    """The step whose weights are kept; without evaluations, the last."""
+    return lowest(history)[0] if history.evaluations else len(history.losses)
 
 
 def give_up(history: History) -> bool:
     """Whether the validation loss has risen for long enough to stop."""
     values = [value for _, value in history.evaluations]
-    best = min(range(len(values)), key=values.__getitem__)
-    since = len(values) - 1 - best
-    return since >= PATIENCE and values[-1] > 1.01 * values[best]
+    low = min(values)
+    since = len(values) - 1 - values.index(low)
+    return since >= PATIENCE and values[-1] > 1.01 * low
 
 # %% ../chapters/29_report.ipynb #c28r-102
 def by_heart(history: History) -> str:
@@ -129,9 +129,9 @@ def by_heart(history: History) -> str:
             "no part was set aside for validation: the last weights are "
             "kept, and nothing says whether they are the best"
         )
-    best, low = min(history.evaluations, key=lambda pair: pair[1])
+    best, low = lowest(history)
     last, end = history.evaluations[-1]
-    if last == best or end < 1.01 * low:
+    if end <= 1.01 * low:
         return (
             f"the validation loss was lowest at step {best} of {last} "
             f"({low:.3f}): it had not begun to rise"
@@ -144,20 +144,16 @@ def by_heart(history: History) -> str:
 
 # %% ../chapters/29_report.ipynb #c28r-111
 def best_temperature(
-    log_probs: Float[Tensor, "B K"], true: Int[Tensor, "B"]
+    model: EncoderClassifier, sentences: Sentences
 ) -> tuple[float, float]:
     """The number from 1/2 to 64 by which to divide logits for the lowest
-    loss of the true classes, and that loss (Guo et al. 2017)."""
+    loss on sentences, and that loss (Guo et al. 2017)."""
+    log_probs = class_log_probs(model, sentences).double()
+    true = sentences.labels.cpu()
     choices = [2 ** (i / 16) for i in range(-16, 97)]
     losses = [F.cross_entropy(log_probs / t, true).item() for t in choices]
-    lowest = min(losses)
-    return choices[losses.index(lowest)], lowest
-
-
-def fit_temperature(model: EncoderClassifier, sentences: Sentences) -> float:
-    """The best temperature of a classifier on sentences."""
-    log_probs = class_log_probs(model, sentences).double()
-    return best_temperature(log_probs, sentences.labels.cpu())[0]
+    low = min(losses)
+    return choices[losses.index(low)], low
 
 
 @torch.no_grad()
@@ -169,8 +165,7 @@ def divide_logits(model: EncoderClassifier, temperature: float) -> None:
 # %% ../chapters/29_report.ipynb #c28r-117
 def loss_at_best(model: EncoderClassifier, sentences: Sentences) -> float:
     """The mean loss of a classifier on sentences at its best temperature."""
-    log_probs = class_log_probs(model, sentences).double()
-    return best_temperature(log_probs, sentences.labels.cpu())[1]
+    return best_temperature(model, sentences)[1]
 
 # %% ../chapters/29_report.ipynb #c28r-021
 def curves(history: History) -> dict[str, list[Any]]:
@@ -187,7 +182,7 @@ def curves(history: History) -> dict[str, list[Any]]:
     return found
 
 
-def draw_curves(path: Path, curves: dict[str, list[Any]]) -> None:
+def draw_curves(path: Path, points: dict[str, list[Any]]) -> None:
     """Both curves as a picture, where matplotlib is installed."""
     try:
         from matplotlib.figure import Figure
@@ -195,9 +190,9 @@ def draw_curves(path: Path, curves: dict[str, list[Any]]) -> None:
         return
     figure = Figure(figsize=(6, 3), layout="constrained")
     ax = figure.subplots()
-    ax.plot(curves["steps"], curves["train"], label="training")
-    if None not in curves["validation"]:
-        ax.plot(curves["steps"], curves["validation"], label="validation")
+    ax.plot(points["steps"], points["train"], label="training")
+    if None not in points["validation"]:
+        ax.plot(points["steps"], points["validation"], label="validation")
     ax.set(xlabel="step", ylabel="loss in nats")
     ax.legend()
     figure.savefig(path, dpi=120)
@@ -228,7 +223,7 @@ def write_report(
         "by_heart": by_heart(history),
         "curves": curves(history),
     }
-    draw_curves(folder / "curves.png", results["curves"])
     content = json.dumps(results, indent=2, allow_nan=False)
+    draw_curves(folder / "curves.png", results["curves"])
     write_atomic(folder / "results.json", content.encode())
     return results

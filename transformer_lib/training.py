@@ -206,7 +206,8 @@ def _evaluated(run, evaluate: Callable[..., SupportsFloat]) -> float:
         run.exchange()
     run.model.train()
     if run.accelerator.num_processes > 1:
-        ours = torch.tensor(value, device=run.accelerator.device)
+        device, exact = run.accelerator.device, torch.float64
+        ours = torch.tensor(value, dtype=exact, device=device)
         value = float(run.accelerator.reduce(ours, "mean"))
     return value
 

@@ -10,6 +10,12 @@ CHAPTER = "30_runs"
 
 
 def parts(n, share):
+    rest = math.ceil(n * (1 - 0.1))
+    train = math.ceil(rest * (1 - share))
+    return train, rest - train, n - rest
+
+
+def rounded_up(n, share):
     test = math.ceil(n / 10)
     aside = math.ceil((n - test) * share)
     return n - test - aside, aside, test
@@ -24,10 +30,7 @@ def parts(n, share):
         (lambda n, share: (n - 2 * n // 10, n // 10, n // 10), "a share of the rest"),
         (lambda n, share: parts(n, share)[::-1], "Training comes first"),
         (lambda n, share: (n, 0, 0), "First a tenth"),
-        (
-            lambda n, share: (n - n // 10 - (n - n // 10) // 10, (n - n // 10) // 10, n // 10),
-            "rounded up",
-        ),
+        (rounded_up, "rounded down"),
         (lambda n, share: parts(n, 0.1), "nothing is set aside"),
         (lambda n: n, "stopped with TypeError"),
     ],

@@ -109,8 +109,8 @@ def _write_run(
     if wrong := not_finite(model):
         raise FloatingPointError(
             f"{wrong} was no longer finite after step {step - 1} (batch "
-            f"{step - 1}, both from 0; learning_rate {run['learning_rate']} at most); "
-            "earlier checkpoints are kept"
+            f"{step - 1}, both from 0; learning_rate {run['learning_rate']} "
+            "at most); earlier checkpoints are kept"
         )
     evaluations = [
         (int(at), float(value)) for at, value in history.evaluations

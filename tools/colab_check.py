@@ -40,7 +40,7 @@ def environment(folder):
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        pip = (python, "-m", "pip", "install", "-q", "--no-compile")
+        pip = (python, "-m", "pip", "install", "-q")
         run(*pip, "-c", ROOT / "constraints.txt", *BROUGHT)
         (folder / "ready").touch()
     return python
@@ -105,6 +105,7 @@ def main():
     parser.add_argument("chapters", nargs="*", type=Path)
     arguments = parser.parse_args()
     os.environ.pop("PYTHONPATH", None)
+    os.environ["PIP_COMPILE"] = "0"  # most modules are never imported
     python = Path(sys.executable) if arguments.here else environment(ROOT / "_build" / "colab")
     run(python, "-m", "pip", "uninstall", "-q", "-y", "transformer_lib")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,12 @@
 """Training and generation, tokens a second, beside other libraries' models of the same shape.
 
 All models of a shape run in one process, in turn, round after round, in an order that rotates; the
-median round counts. Every model has random weights, no dropout, ReLU, and a head of its own. Ours
-and the peers run compiled as well where there is a compiler; a model counts with the faster of the
-two, and the row says which. In float32 a profile is stored beside it: where the time of a step
-goes, in ours and in the best peer. "training" is forward, backward and the same fused AdamW for all;
-"whole step" clips the gradients too, and ours takes the book's default recipe. On a GPU the figures
-go to speed_gpu.json.
+median round counts. Every model has random weights, no dropout, ReLU, and a head of its own.
+"training" is forward, backward and a fused AdamW, PyTorch's for the peers and the book's for ours;
+there each model also runs compiled where there is a compiler, counts with the faster of the two, and
+the row says which. In float32 a profile is stored beside it: where the time of a step goes, in ours
+and in the best peer. "whole step" clips the gradients too, and ours takes the book's default recipe.
+On a GPU the figures go to speed_gpu.json.
 """
 
 import argparse

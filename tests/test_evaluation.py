@@ -201,3 +201,10 @@ def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):
     found = best_ngrams(tokens, 9)
     assert found.order == end.order
     assert torch.equal(found.log_probs(asked), end.log_probs(asked))
+
+
+def test_over_one_source_nothing_is_settled():
+    for values, sources in (([1.0, 0, 1, 1], ["a"] * 4), ([1.0], None)):
+        found = compare(values, [0.0] * len(values), sources)
+        assert not found.settled and found.difference > 0
+    assert compare([1.0, 1.0], [0.0, 0.0]).settled

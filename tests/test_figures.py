@@ -81,3 +81,9 @@ def test_equal_words_of_the_toy_are_equal_and_others_are_not():
         for j, other in enumerate(TOY_TOKENS):
             assert torch.equal(TOY_VECTORS[i], TOY_VECTORS[j]) == (word == other)
     assert TOY_VECTORS[1].tolist() == [1, 0, 0, 1]  # the cat, a thing that is alive
+
+
+def test_a_square_that_is_not_finite_says_so_in_dark_letters():
+    heatmap([[1.0, 2.0], [-float("inf"), float("nan")]], values=True)
+    said = [(text.get_text(), text.get_color()) for text in plt.gca().texts]
+    assert said[2:] == [("-inf", "black"), ("nan", "black")] and said[0][0] == "1"

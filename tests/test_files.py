@@ -290,3 +290,53 @@ def test_what_a_text_takes_is_said_beforehand_and_kept(tmp_path, words, end):
     with open(tmp_path / "large.txt", "wb") as file:
         file.truncate(500_000_000)
     assert estimate_memory(tmp_path / "large.txt") < 6 * 2**30  # on a machine with six
+
+
+def test_a_text_about_sqlite_is_a_text(tmp_path):
+    (tmp_path / "a.txt").write_text("SQLite is a database.")
+    assert read_text(tmp_path / "a.txt")[0].text == "SQLite is a database."
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"\xef\xbb\xbfabc\xe9", r"is not UTF-8 text \(byte 6\); it is damaged"),
+        ("abc".encode("utf-16") + b"x", r"is not UTF-16 text \(byte .*\); it is damaged"),
+    ],
+)
+def test_what_is_damaged_is_named_by_its_byte_and_kind(tmp_path, content, words):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        read_text(tmp_path / "a.txt")
+
+
+def test_no_path_is_not_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("It sat.")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no file or folder ''"):
+        read_text("")
+    assert len(read_text(".")) == 1
+
+
+def test_what_may_not_be_looked_at_is_not_called_missing(tmp_path, monkeypatch):
+    def closed(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(PermissionError, match="no right to look at"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "a.txt").write_text("It sat.")
+    scan = os.scandir
+
+    def closed(path):
+        if str(path).endswith("in"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(PermissionError, match="in"):
+        read_text(tmp_path)

@@ -171,8 +171,14 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: KneserNey(0, V), "order and vocab_size must be whole numbers from 1, got 0"),
-        (lambda: KneserNey(2, 0), "order and vocab_size must be whole numbers from 1, got 2 and 0"),
+        (
+            lambda: KneserNey(0, V),
+            "order and vocab_size must be whole numbers from 1, vocab_size below 2..31, got 0",
+        ),
+        (
+            lambda: KneserNey(2, 0),
+            "order and vocab_size must be whole numbers from 1, vocab_size below 2..31, got 2 and 0",
+        ),
         (lambda: KneserNey(3, V).fit([1, 2]), "tokens must be a row of at least 3 ids"),
         (lambda: KneserNey(1, V).fit([[1, 2]]), "tokens must be a row"),
         (lambda: KneserNey(1, V).fit([1, 7]), "from 0 to vocab_size - 1 = 6, got 7"),
@@ -191,3 +197,8 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
 def test_bad_inputs_are_named(call, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         call()
+
+
+def test_a_vocabulary_that_is_too_large_is_told_how_large_it_may_be():
+    with pytest.raises(ValueError, match=r"vocab_size below 2\*\*31, got 2 and 2147483648"):
+        KneserNey(2, 2**31)

@@ -350,3 +350,19 @@ def test_before_the_first_step_there_is_nothing_to_exchange():
     mean.swap()
     assert torch.equal(p.data, torch.ones(3))
     assert mean.step(lambda: 7) == 7  # the interface of PyTorch's optimizers
+
+
+def test_a_model_of_blocks_alone_has_one_optimizer():
+    blocks = nn.ModuleDict({"blocks": nn.ModuleList([nn.Linear(8, 8, bias=False)])})
+    (muon,) = make_optimizers(blocks, 1e-3)
+    assert isinstance(muon, Muon)
+
+
+def test_an_average_passes_over_a_group_without_parameters():
+    weight = nn.Parameter(torch.ones(2))
+    mean = WeightAverage([{"params": []}, {"params": [weight]}], 5)
+    mean.step()
+    weight.data.fill_(3.0)
+    mean.step()
+    mean.swap()
+    assert weight.tolist() == [2.0, 2.0]

@@ -210,3 +210,14 @@ def test_no_validation_or_test_source_is_read():
     assert sum(p.text.lower() in text for p in held_out) < 0.01 * len(held_out)
     assert overlap([p.text for p in rest], [p.text for p in split.test])["runs"] < 0.06
     assert {p.source for p in split.train} <= {p.source for p in rest}
+
+
+def test_ids_of_32_bits_are_hidden_and_judged_and_a_double_model_keeps_its_precision():
+    torch.manual_seed(0)
+    tokens = torch.randint(4, 20, (4, 8), dtype=torch.int32)
+    hidden = mask_tokens(tokens, 20, 0.5, torch.Generator().manual_seed(0))
+    assert {part.dtype for part in hidden} == {torch.int32}
+    model = MaskedLanguageModel(Encoder(20, 8, embedding_dim=8, num_heads=2, num_layers=1))
+    single, double = masked_loss(model, hidden), masked_loss(model.double(), hidden)
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(single.double(), double)

@@ -551,3 +551,31 @@ def test_a_top_p_beyond_float32_is_the_likeliest_token():
     """Found by random input: no token would have been left."""
     weights = probabilities(torch.tensor([[1.0, 2.0]]), top_p=1e-254)
     torch.testing.assert_close(weights, torch.tensor([[0.0, 1.0]]))
+
+
+def test_a_full_cache_refuses_another_position():
+    cache, one = LayerCache(2), torch.ones(1, 1, 1, 4)
+    for _ in range(2):
+        cache.append(one, one)
+    with pytest.raises(ValueError, match="cache must have room for 3 positions, got one for 2"):
+        cache.append(one, one)
+    assert cache.length == 2
+
+
+def test_a_decoder_without_a_bias_writes_the_same_with_a_cache():
+    decoder = make()
+    decoder.projection = nn.Linear(decoder.projection.in_features, V, bias=False).double()
+    assert not is_standard(decoder)
+    with_cache, without = (
+        [next_.tolist() for next_ in stream(decoder, [[1, 2]], max_new_tokens=5, seed=0, cached=c)]
+        for c in (True, False)
+    )
+    assert with_cache == without
+
+
+def test_each_part_of_a_decoder_has_its_mode_back_after_a_stream():
+    decoder = make().train()
+    decoder.blocks[0].eval()
+    before = [part.training for part in decoder.modules()]
+    list(stream(decoder, [[1, 2]], max_new_tokens=2, seed=0))
+    assert [part.training for part in decoder.modules()] == before and len(set(before)) == 2

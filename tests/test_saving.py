@@ -386,3 +386,56 @@ def test_a_config_that_asks_for_a_huge_model_costs_no_memory(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="size mismatch"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_eight_bits_of_any_precision_give_a_model_that_runs(tmp_path, kind):
+    save_model(tmp_path / "m", a_decoder().to(kind), TOKENIZER, bits=8)
+    model = load_model(tmp_path / "m").model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert model(torch.tensor([[1, 2, 3]])).logits.isfinite().all()
+
+
+def test_metadata_come_back_as_json_has_them_and_keep_no_checksum_of_their_own(tmp_path):
+    given = {"l": {1: 0, 2: 0, 10: 0}}
+    write_checkpoint(tmp_path / "a", {"x": torch.ones(2)}, given)
+    assert read_checkpoint(tmp_path / "a")[1] == {"l": {"1": 0, "2": 0, "10": 0}}
+    with pytest.raises(ValueError, match="metadata must not have a key 'checksum'"):
+        write_checkpoint(tmp_path / "b", {"x": torch.ones(2)}, {"checksum": 3})
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_number_of_a_module_that_would_be_lost_is_refused(tmp_path):
+    model = a_decoder()
+    model.final_norm.eps = 1.0
+    with pytest.raises(ValueError, match=r"final_norm has .*eps=1.0.*, not .*eps=1e-05"):
+        save_model(tmp_path / "m", model, TOKENIZER)
+
+
+def test_labels_without_an_order_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="labels must name the 2 classes"):
+        save_model(tmp_path / "m", a_classifier(), TOKENIZER, {"neg", "pos"})
+
+
+def test_when_only_the_last_moves_fail_it_says_where_the_new_model_is(tmp_path, monkeypatch):
+    save_model(tmp_path / "m", a_decoder(), TOKENIZER)
+    new, replace = a_decoder(), os.replace
+    torch.nn.init.ones_(new.projection.bias)
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="holds the new files, but in .new"):
+        save_model(tmp_path / "m", new, TOKENIZER)
+    monkeypatch.setattr(os, "replace", replace)
+    assert load_model(tmp_path / "m").model.projection.bias.eq(1).all()
+
+
+def test_a_link_stays_a_link_and_a_name_too_long_is_a_sentence(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_atomic(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
+    with pytest.raises(OSError, match="could not be written .* what was there before is kept"):
+        write_atomic(tmp_path / ("a" * 252), b"new")

@@ -239,3 +239,34 @@ def test_adamw_takes_groups_schedules_and_closures():
     scheduler.step()
     assert optimizer.param_groups[0]["lr"] == 0.05
     assert torch.equal(q.detach(), torch.ones(2)) and (p < 1).all()
+
+
+@pytest.mark.parametrize("infinite", [False, True])
+def test_adamw_heeds_what_scales_the_loss(infinite):
+    """A scaler tells the optimizer its scale, and whether a gradient was infinite: then no step is made."""
+    ours, theirs, a, b = two_optimizers(SHAPES)
+    go(ours, theirs, a, b, 2)
+    for optimizer, parameters in ((a, ours), (b, theirs)):
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        torch.manual_seed(1)
+        loss = sum((p * torch.randn_like(p)).sum() for p in parameters)
+        scaler.scale(loss * (torch.inf if infinite else 1)).backward()
+        scaler.step(optimizer)
+    same_all(ours, theirs, a, b)
+    assert all(p.isfinite().all() for p in ours)
+
+
+def test_adamw_hands_a_step_over_with_a_counter_for_each_tensor():
+    ours, theirs, a, b = two_optimizers(SHAPES)
+    go(ours, theirs, a, b, 3)
+    for optimizer in (a, b):
+        optimizer.param_groups[0]["maximize"] = True
+    go(ours, theirs, a, b, 2)
+    same_all(ours, theirs, a, b)
+    assert {int(s["step"]) for s in a.state_dict()["state"].values()} == {5}
+
+
+def test_adamw_saves_after_somebody_asked_for_a_state_that_is_empty():
+    ours, _, a, _ = two_optimizers(SHAPES)
+    assert not a.state[ours[0]]
+    assert a.state_dict()["state"] == {0: {}}

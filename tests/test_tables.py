@@ -153,7 +153,7 @@ def test_columns_that_are_not_there_are_refused(tmp_path, asked, message):
         ("a.csv", "", "a.csv holds no labelled text"),
         ("a.csv", "label,text\ncat,It sat.\n,It lay.\n", "a.csv, line 3: has no label"),
         ("a.csv", "label,text\ncat\n", "a.csv, line 2: must have a label and a text"),
-        ("a.csv", 'label,text\ncat,"It sat.\n', "a.csv, line 3: not CSV"),
+        ("a.csv", 'label,text\ncat,"It sat.\n', "a.csv, line 2: not CSV"),
         ("a.csv", "label,text\ncat,a, b\n", "a.csv, line 2: has 3 fields, the first line has 2"),
         ("a.csv", lines(lambda i, t, k: f"{k},{t}"), "a.csv, line 1: has 3 fields, .* in quotes"),
         ("a.tsv", lines(lambda i, t, k: f"kind {i}\t{t}"), "40 different labels in 40 rows"),
@@ -258,3 +258,60 @@ def test_whatever_the_bytes_are_it_is_rows_or_a_sentence(content, tmp_path_facto
 def test_a_text_in_a_table_may_be_as_long_as_a_book(tmp_path):
     (tmp_path / "a.csv").write_text("label,text\ncat," + "x" * 200_000)
     assert len(read_labelled(tmp_path / "a.csv")[0].text) == 200_000
+
+
+@pytest.mark.parametrize(
+    "content, asked, found",
+    [
+        ("none\tIt sat.\npos\tGood film.\n", {}, ("It sat.", "none")),
+        (
+            "1\tBad film here.\n2\tMeh, so so.\n",
+            {"label_column": 1, "text_column": 2},
+            ("Bad film here.", "1"),
+        ),
+        (
+            "Good film here\t1\nBad film here\t0\n",
+            {"text_column": 1, "label_column": 2},
+            ("Good film here", "1"),
+        ),
+    ],
+)
+def test_a_column_asked_for_by_its_number_is_no_name_of_one(tmp_path, content, asked, found):
+    (tmp_path / "a.tsv").write_text(content)
+    rows = read_table(tmp_path / "a.tsv", **asked).passages
+    assert len(rows) == 2 and (rows[0].text, rows[0].label) == found
+
+
+def test_a_number_that_is_none_of_ours_is_refused_by_name(tmp_path):
+    (tmp_path / "a.tsv").write_text("cat\tIt sat.\ndog\tIt lay.\n")
+    with pytest.raises(ValueError, match="text_column must be a column of a.tsv"):
+        read_table(tmp_path / "a.tsv", text_column="\u00b2")
+
+
+def test_a_text_with_a_tab_before_its_label_makes_no_label(tmp_path):
+    rows = [f"number {i} is fine\t{'pos' if i % 2 else 'neg'}" for i in range(40)]
+    rows[5] = "number\t5 is good\tpos"
+    (tmp_path / "a.tsv").write_text("\n".join(rows))
+    with pytest.raises(ValueError, match="line 6: the label would hold a tab"):
+        read_table(tmp_path / "a.tsv")
+
+
+def test_separators_within_quotes_do_not_count(tmp_path):
+    (tmp_path / "a.csv").write_text('"Good, bad, ugly";pos\n"So, bad, ugly";neg\n')
+    rows = read_table(tmp_path / "a.csv").passages
+    assert [(p.text, p.label) for p in rows] == [
+        ("Good, bad, ugly", "pos"),
+        ("So, bad, ugly", "neg"),
+    ]
+
+
+def test_a_row_is_named_by_the_line_on_which_it_begins(tmp_path):
+    (tmp_path / "a.csv").write_text('label,text\ncat,"It\nsat."\ndog,It lay.\n')
+    rows = read_table(tmp_path / "a.csv").passages
+    assert [p.source.rpartition(":")[2] for p in rows] == ["2", "4"]
+
+
+def test_what_json_escapes_is_composed_as_other_text(tmp_path):
+    rows = [{"label": "a", "text": "a cafe\u0301"}, {"label": "b", "text": "a bar"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert read_table(tmp_path / "a.jsonl").passages[0].text == "a caf\u00e9"

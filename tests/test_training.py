@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -668,3 +669,35 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(devices.platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
     assert devices.keep_memory() is False
+
+
+def test_an_older_c_library_that_refuses_one_setting_is_left_as_it_was(monkeypatch):
+    """With the other alone every large tensor would go back to the system."""
+    asked = []
+
+    def mallopt(setting, value):
+        asked.append(setting)
+        return int(value <= 32 * 2**20)
+
+    monkeypatch.setattr(devices.platform, "libc_ver", lambda: ("glibc", "2.31"))
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    assert devices.keep_memory() is False and asked == [-3]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"stop": lambda history: True}, "stop needs evaluate"),
+        ({"learning_rate": 10**400}, "learning_rate must be above 0"),
+        ({"evaluate": lambda model: "0.5"}, "evaluate must return a number, got '0.5'"),
+        ({"evaluate": lambda model: 10**400}, "evaluate must return a number"),
+    ],
+)
+def test_what_would_be_ignored_or_misunderstood_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        run(**wrong)
+
+
+def test_the_loss_of_a_model_in_double_precision_has_it_too():
+    model = classifier().double()
+    assert classification_loss(model, sentences()(0)).dtype == torch.float64

@@ -557,7 +557,7 @@ def of_texts_to_runs() -> Iterator[Line]:
         ("by_heart: None", "history must be of the class History, got a NoneType", lambda: by_heart(None)),
         ("by_heart: losses", "history must be of the class History, got a list", lambda: by_heart([1.0, 2.0])),
         ("by_heart: nothing", None, lambda: by_heart(History())),
-        ("verdict: kind", "kind must be of the class str", lambda: verdict(None, "it", ours, ours)),
+        ("verdict: unit", "unit must be of the class str", lambda: verdict(None, "it", ours, ours)),
         ("verdict: name", "name must be of the class str", lambda: verdict("of it", 3, ours, ours)),
         ("verdict: a text", "first must be numbers, got 'a'", lambda: verdict("of it", "it", "a", ours)),
         ("verdict: None", "second must be numbers, got None", lambda: verdict("of it", "it", ours, None)),

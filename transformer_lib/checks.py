@@ -134,7 +134,8 @@ def check_place(name: str, value: Tensor, like: Tensor) -> None:
         )
     if value.dtype == like.dtype or not value.is_floating_point():
         return
-    kind, double = value.device.type, value.dtype == torch.float64
+    double = torch.float64 in (value.dtype, like.dtype)
+    kind = value.device.type
     known = torch.amp.is_autocast_available(kind)
     if double or not (known and torch.is_autocast_enabled(kind)):
         raise ValueError(

@@ -40,8 +40,9 @@ def keep_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # their numbers in malloc.h
-    kept = mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    return bool(kept and mallopt(M_MMAP_THRESHOLD, 2**30))
+    if not mallopt(M_MMAP_THRESHOLD, 2**30):
+        return False  # older versions of glibc take 32 MiB at most
+    return bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 # %% ../chapters/33_devices.ipynb #c29-058
 def make_accelerator(

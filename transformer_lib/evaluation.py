@@ -81,8 +81,9 @@ def _redrawn_means(
     draws, seed = check_draws(row, draws, seed)
     n = len(row)
     check_sources(sources, n)
-    number = {name: i for i, name in enumerate(dict.fromkeys(sources or ()))}
-    group = torch.tensor([number[s] for s in sources] if sources else range(n))
+    names = range(n) if sources is None else sources
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    group = torch.tensor([number[name] for name in names])
     count = torch.bincount(group).double()
     total = torch.bincount(group, row)
     chance = torch.Generator().manual_seed(seed)
@@ -111,7 +112,8 @@ def standard_error(
 class Comparison(NamedTuple):
     """How far the mean of one row of values is above that of another.
 
-    low, high: the middle 95 percent when sources are redrawn.
+    low, high: the middle 95 percent when sources are redrawn; infinite if
+    there is one source only.
     """
 
     difference: float
@@ -143,6 +145,8 @@ def compare(
         )
     mean, means = _redrawn_means(one - other, sources, draws, seed)
     low, high = means.quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    if len(set(range(one.numel()) if sources is None else sources)) < 2:
+        low, high = -math.inf, math.inf  # nothing to redraw
     return Comparison(mean, means.std().item(), low, high)
 
 # %% ../chapters/18_evaluation.ipynb #c18-016a

@@ -83,11 +83,13 @@ def write_values(ax, image, matrix):
     """Write each number of a matrix into its square, dark on bright."""
     for i, row in enumerate(matrix.tolist()):
         for j, value in enumerate(row):
-            bright = sum(image.cmap(image.norm(value))[:3]) > 1.5
+            colour = image.cmap(image.norm(value))[:3]
+            # a square that is not finite stays unpainted
+            bright = sum(colour) > 1.5 or not math.isfinite(value)
             ax.text(
                 j,
                 i,
-                f"{value:.2g}" if abs(value) >= 0.005 else "0",
+                "0" if abs(value) < 0.005 else f"{value:.2g}",
                 ha="center",
                 va="center",
                 fontsize=8,

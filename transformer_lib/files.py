@@ -31,7 +31,7 @@ BINARY = {
     b"\xfd7zXZ": "xz",
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
-    b"SQLite": "SQLite",
+    b"SQLite format 3\0": "SQLite",
     b"PAR1": "Parquet",
 }
 
@@ -52,10 +52,14 @@ def decode(content: bytes, name: str) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
+        place = error.start + len(content) - len(error.object)  # the mark
+        hint = "it is damaged or cut short"
+        if encoding == "utf-8":
+            hint = "if an older program wrote it, convert it first: "
+            hint += f"iconv -f WINDOWS-1252 -t UTF-8 {name}"
         raise ValueError(
-            f"{name} is not {encoding.upper().removesuffix('-SIG')} text (byte "
-            f"{error.start}); if an older program wrote it, convert it first: "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {name}"
+            f"{name} is not {encoding.upper().removesuffix('-SIG')} text "
+            f"(byte {place}); {hint}"
         ) from None
     if "\0" in text:
         raise ValueError(
@@ -87,7 +91,9 @@ def read_file(path: str | Path) -> tuple[str, str]:
 def find(path: str | Path) -> Path:
     """The path, if something is there; FileNotFoundError if not."""
     try:
-        there = str(path) == "-" or Path(path).exists()
+        there = path != "" and (str(path) == "-" or Path(path).exists())
+    except PermissionError:
+        raise PermissionError(f"no right to look at {str(path)!r}") from None
     except (OSError, ValueError):  # no name of a file: too long, a NUL in it
         there = False
     except TypeError:
@@ -103,14 +109,20 @@ def find(path: str | Path) -> Path:
 SKIPPED = {"node_modules", "__MACOSX", "__pycache__", "site-packages", "venv"}
 
 
+def end_reading(error: OSError) -> None:
+    """A folder that cannot be listed ends the reading."""
+    raise error
+
+
 def text_files(folder: Path) -> list[Path]:
     """The .txt and .md files below a folder, in a fixed order.
 
-    Left out: what is hidden (".venv", "._a.txt"), and folders that hold
-    what others wrote (SKIPPED).
+    Left out: what is hidden (".venv", "._a.txt"), folders that hold what
+    others wrote (SKIPPED), and folders behind symbolic links. OSError for a
+    folder that cannot be listed.
     """
     found = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=end_reading):
         folders[:] = [
             name
             for name in folders

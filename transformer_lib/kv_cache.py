@@ -47,10 +47,16 @@ class LayerCache:
                 "cache must be of this decoder and of as many rows, "
                 f"{len(k)}, got one of {self.memory.shape[1]}"
             )
-        start, self.length = self.length, self.length + k.shape[2]
-        self.memory[0, :, :, start : self.length] = k
-        self.memory[1, :, :, start : self.length] = v
-        known = self.memory[:, :, :, : self.length]
+        start, end = self.length, self.length + k.shape[2]
+        if end > self.capacity:
+            raise ValueError(
+                f"cache must have room for {end} positions, got one for "
+                f"{self.capacity}"
+            )
+        self.memory[0, :, :, start:end] = k
+        self.memory[1, :, :, start:end] = v
+        self.length = end
+        known = self.memory[:, :, :, :end]
         return known[0], known[1]
 
 # %% ../chapters/21_kv_cache.ipynb #c21-058
@@ -165,13 +171,15 @@ STANDARD_MODULES = {
 
 def is_standard(decoder: nn.Module) -> bool:
     """True if OneToken computes what the decoder does: all its modules are
-    the book's and PyTorch's own, with no hooks and no forward of their own.
+    the book's and PyTorch's own, with no hooks, no forward of their own, and
+    with their biases.
     """
     return all(
         type(module) in STANDARD_MODULES
         and not module._forward_hooks
         and not module._forward_pre_hooks
         and "forward" not in vars(module)
+        and not (isinstance(module, nn.Linear) and module.bias is None)
         for module in decoder.modules()
     )
 
@@ -191,13 +199,14 @@ class Continuation:
             self.one = OneToken(decoder, self.cache)
 
     def logits(self) -> Float[Tensor, "B V"]:
-        """The scores (B, V) of every row's next token."""
+        """The scores (B, V) of each row's next token; once for each add."""
         if self.context.shape[1] > self.size:
             self.shorten(max(1, self.size // 2))
         past = self.cache.length if self.cache else 0
         new = self.context[:, past:]
-        if self.one and past and new.shape[1] == 1:
-            return self.one(new[:, 0], self.mask)
+        one = None if self.decoder.training else self.one  # has no dropout
+        if one and past and new.shape[1] == 1:
+            return one(new[:, 0], self.mask)
         return self.decoder(
             new,
             padding_mask=self.mask,

@@ -152,7 +152,7 @@ class KneserNey:
         if not fine:
             raise ValueError(
                 "order and vocab_size must be whole numbers from 1, "
-                f"got {order!r} and {vocab_size!r}"
+                f"vocab_size below 2**31, got {order!r} and {vocab_size!r}"
             )
         self.levels: list[Grams] | None = None
 

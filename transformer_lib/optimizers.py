@@ -71,7 +71,8 @@ def orthogonalize(
     updates: Float[Tensor, "n rows columns"], dtype: torch.dtype | None = None
 ) -> Float[Tensor, "n rows columns"]:
     """Each matrix with its singular values near 1, by five Newton-Schulz
-    rounds (Jordan et al. 2024). dtype: of the products; None: the fastest."""
+    rounds (Jordan et al. 2024). dtype: of the products; None: the fastest.
+    (float64 for small float32 ones; on MPS, and for float64, the input's.)"""
     check_tensor("updates", updates)
     if updates.ndim != 3 or not updates.is_floating_point():
         raise ValueError(
@@ -221,17 +222,15 @@ def make_optimizers(
         {"params": others, "weight_decay": weight_decay},
         {"params": no_decay, "weight_decay": 0.0},
     ]
-    adamw = AdamW(
-        [group for group in groups if group["params"]],
-        lr=learning_rate,
-        betas=(0.9, 0.95),
-        fused=next(model.parameters()).device.type != "mps",
-    )
-    if not matrices:
-        return [adamw]
-    group = {"params": matrices, "share": float(muon)}
-    settings = {"weight_decay": weight_decay, "momentum": 0.9}
-    return [adamw, Muon([group], learning_rate * muon, **settings)]
+    made: list[torch.optim.Optimizer] = []
+    if groups := [group for group in groups if group["params"]]:
+        fused = next(model.parameters()).device.type != "mps"
+        made += [AdamW(groups, learning_rate, (0.9, 0.95), fused=fused)]
+    if matrices:
+        group = {"params": matrices, "share": float(muon)}
+        settings = {"weight_decay": weight_decay, "momentum": 0.9}
+        made += [Muon([group], learning_rate * muon, **settings)]
+    return made
 
 # %% ../chapters/12_optimizers.ipynb #c12-053
 class WeightAverage(torch.optim.Optimizer):
@@ -258,6 +257,8 @@ class WeightAverage(torch.optim.Optimizer):
         """Take the weights as they are now into the average."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
+            if not group["params"]:
+                continue
             for p in group["params"]:
                 state = self.state[p]
                 if not state:

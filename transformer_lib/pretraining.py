@@ -16,7 +16,8 @@ from .checks import holds, whole_number
 from .encoder import Encoder
 from .text import Passage, check_passages
 from .tokens import MASK, SPECIAL_TOKENS
-from .training import check_classes, parts_of
+from .training import at_least_single, check_classes
+from .training import parts_of
 
 # %% ../chapters/15_pretraining.ipynb #c15-004
 def without_sources(
@@ -53,7 +54,7 @@ def mask_tokens(
     draw = torch.rand(tokens.shape, generator=generator).to(tokens.device)
     draw = draw.masked_fill(tokens < low, 1.0)
     strange = torch.randint(low, vocab_size, tokens.shape, generator=generator)
-    inputs = strange.to(tokens.device).where(draw < 0.9 * share, tokens)
+    inputs = strange.to(tokens).where(draw < 0.9 * share, tokens)
     inputs = inputs.masked_fill(draw < 0.8 * share, MASK)
     return inputs, tokens.masked_fill(draw >= share, IGNORE)
 
@@ -141,8 +142,8 @@ def masked_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
             f"got {tuple(targets.shape)}"
         )
     chosen = targets != IGNORE
-    logits = model(inputs, chosen=chosen).float()  # (n, V)
-    answers = targets[chosen]
+    logits = at_least_single(model(inputs, chosen=chosen))  # (n, V)
+    answers = targets[chosen].long()
     check_ids("targets", answers, logits.shape[-1])
     total = F.cross_entropy(logits, answers, reduction="sum")
     return total / chosen.sum().clamp(min=1)
@@ -174,5 +175,5 @@ def finetuning_loss(
     log_probs = model(tokens, padding_mask, return_attention=False)[0]
     check_classes(labels, log_probs)
     return F.cross_entropy(
-        log_probs.float(), labels.long(), label_smoothing=smoothing
+        at_least_single(log_probs), labels.long(), label_smoothing=smoothing
     )

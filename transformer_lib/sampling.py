@@ -91,13 +91,14 @@ def stream(
     goes on with the last half of them. stop: ids after which a row repeats
     its stop token; all stopped ends it. banned: ids never drawn. seed: makes
     the draws repeatable. cached=False: the same tokens, more slowly. The
-    other arguments as in probabilities.
+    other arguments as in probabilities. Until it ends the decoder is in
+    evaluation mode: run one stream of a decoder at a time.
     """
     choice = temperature, top_k, top_p
     check_sampling(*choice, max_new_tokens)
     stop, banned = ids_of("stop", stop), ids_of("banned", banned)
     check_banned(banned, decoder)
-    was_training = decoder.training
+    modes = [(part, part.training) for part in decoder.modules()]
     text = Continuation(decoder, prompts, cached)
     device = text.context.device
     generator = torch.Generator(device)
@@ -120,7 +121,8 @@ def stream(
                 return
             text.add(chosen)
     finally:
-        decoder.train(was_training)
+        for part, training in modes:
+            part.training = training
 
 # %% ../chapters/20_sampling.ipynb #c20-092
 def generate(

@@ -87,7 +87,9 @@ class AdamW(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Move the parameters once; closure as in PyTorch."""
-        if not all(_simple(group) for group in self.param_groups):
+        scaled = getattr(self, "found_inf", None) is not None
+        if scaled or not all(map(_simple, self.param_groups)):
+            self._part_counters()
             return super().step(closure)
         loss = None
         if closure is not None:
@@ -103,10 +105,18 @@ class AdamW(torch.optim.AdamW):
         """As PyTorch saves it: each tensor's counter apart."""
         saved = super().state_dict()
         saved["state"] = {
-            i: state | {"step": state["step"].clone()}
+            i: state | {"step": state["step"].clone()} if state else state
             for i, state in saved["state"].items()
         }
         return saved
+
+    def _part_counters(self) -> None:
+        """A counter for each tensor: PyTorch's step moves each of them."""
+        seen: set[int] = set()
+        for state in filter(None, self.state.values()):
+            if id(state["step"]) in seen:
+                state["step"] = state["step"].clone()
+            seen.add(id(state["step"]))
 
     def _at(self, parameter: Tensor) -> dict[str, Tensor]:
         """The state of a parameter, zeros at first."""

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +26,14 @@ def csv_rows(text: str, name: str, delimiter: str) -> Iterator[TableRow]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True
     )
+    start = 1  # the line on which a row begins
     try:
         for cells in reader:
             if any(map(str.strip, cells)):
-                yield reader.line_num, cells
+                yield start, cells
+            start = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(
-            f"{name}, line {reader.line_num + 1}: not CSV ({error})"
-        ) from None
+        raise ValueError(f"{name}, line {start}: not CSV ({error})") from None
 
 # %% ../chapters/25_tables.ipynb #c24-036
 def tab_rows(text: str, name: str) -> list[TableRow]:
@@ -70,8 +71,9 @@ def json_rows(text: str, name: str) -> Iterator[TableRow]:
         if not keys:
             keys = list(value)
             yield 0, keys
-        cells = [value.get(key) for key in keys]
-        yield number, ["" if cell is None else str(cell) for cell in cells]
+        found = map(value.get, keys)
+        cells = ["" if cell is None else str(cell) for cell in found]
+        yield number, [unicodedata.normalize("NFC", cell) for cell in cells]
 
 
 def json_values(text: str, name: str) -> Iterator[tuple[int, Any]]:
@@ -174,7 +176,8 @@ def rows_of(text: str, name: str) -> tuple[str, list[TableRow]]:
         return "JSON", list(json_rows(text, name))
     if suffix != ".csv" and ("\t" in first or not header_of(first, ",")):
         return "tab-separated", tab_rows(text, name)
-    mark = max(",;\t|", key=lambda m: (header_of(first, m), first.count(m)))
+    bare = re.sub('"[^"]*"', "", first)  # what stands outside quotes
+    mark = max(",;\t|", key=lambda m: (header_of(first, m), bare.count(m)))
     form = {",": "CSV", "\t": "tab-separated"}.get(mark, f"CSV with {mark!r}")
     return form, list(csv_rows(text, name, mark))
 
@@ -190,10 +193,10 @@ def column(given: str | int, first: list[str], option: str, name: str) -> int:
     """The place of a column that was asked for by name or by number."""
     folded = [cell.strip().casefold() for cell in first]
     wanted = str(given).strip().casefold()
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(first):
+        return int(wanted) - 1
     if wanted in folded:
         return folded.index(wanted)
-    if wanted.isdigit() and 1 <= int(wanted) <= len(first):
-        return int(wanted) - 1
     raise ValueError(
         f"{option} must be a column of {name}, by its number from 1 to "
         f"{len(first)} or by its name in the first line, {first}; got "
@@ -217,7 +220,8 @@ def columns_of(
             place = named(first, known[option])
             if place is not None:
                 given[option] = place
-    names = {str(wanted).strip().casefold() for wanted in asked.values()}
+    names = {str(wanted).strip().casefold() for wanted in said.values()}
+    names = {name for name in names if not name.isdecimal()}
     header = form == "JSON" or found is not None
     header = header or any(cell.strip().casefold() in names for cell in first)
     if found is None and len(given) == 1 and len(first) == 2:
@@ -306,6 +310,8 @@ def check_rows(found: list[Passage], name: str) -> None:
         if not passage.text or not passage.label:
             missing = "label" if passage.text else "text"
             raise ValueError(f"{where}: has no {missing}")
+        if "\t" in passage.label:
+            raise ValueError(f"{where}: the label would hold a tab")
     check_texts([passage.text for passage in found], f"the texts of {name}")
 
 

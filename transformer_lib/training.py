@@ -54,6 +54,11 @@ def check_classes(labels: Any, log_probs: Tensor) -> None:
             f"labels must be classes from 0 to {K - 1}, got {labels.tolist()}"
         )
 
+
+def at_least_single(values: Tensor) -> Tensor:
+    """Numbers of 16 bits as float32; others as they are."""
+    return values if values.dtype == torch.float64 else values.float()
+
 # %% ../chapters/11_training.ipynb #c11-008
 def classification_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     """The mean negative log-likelihood of a classifier on Sentences."""
@@ -61,7 +66,7 @@ def classification_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     tokens, padding_mask, labels = parts_of(batch, model, *names)
     log_probs = model(tokens, padding_mask, return_attention=False)[0]
     check_classes(labels, log_probs)
-    return F.nll_loss(log_probs.float(), labels.long())
+    return F.nll_loss(at_least_single(log_probs), labels.long())
 
 
 def language_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
@@ -189,8 +194,10 @@ class _Run:
 def as_number(found: Any) -> float:
     """What an evaluation returned, as a float; ValueError if it is none."""
     try:
+        if isinstance(found, str):
+            raise TypeError
         return float(found)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(
             f"evaluate must return a number, got {found!r}"
         ) from None
@@ -242,12 +249,13 @@ def train(
 ) -> History:
     """Train a model in place and return what the run went through.
 
-    batches(step), loss_fn(model, batch): as above. learning_rate: the largest,
-    after warmup steps (None: a twentieth of all). muon: see make_optimizers.
-    average: the share of the run that the weights of evaluations and of the
-    result are averaged over, from 0 to 1 (see WeightAverage).
+    batches(step): the batch of a step. loss_fn(model, batch): its mean loss.
+    learning_rate: the largest, after warmup steps (None: a twentieth). muon:
+    see make_optimizers. average: the share of the run that the weights of
+    evaluations and the result are averaged over, 0 to 1 (see WeightAverage).
     evaluate(model): every evaluate_every steps and at the end. stop(history):
-    True ends the run. FloatingPointError when a loss is no longer finite.
+    asked after it, True ends the run; several processes must answer alike.
+    FloatingPointError when a loss is no longer finite.
     """
     calls = dict(batches=batches, loss_fn=loss_fn)
     _check_parts(model, accelerator, checkpoints, stop, evaluate, **calls)
@@ -318,7 +326,7 @@ def _positive(name: str, value: Any, zero: bool = False) -> float:
     wanted = "at least 0" if zero else "above 0"
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (number >= 0 if zero else number > 0):
         raise ValueError(f"{name} must be {wanted}, got {value}")
@@ -342,6 +350,8 @@ def _check_parts(
     for name, call in (needed | free).items():
         if not (callable(call) or call is None and name in free):
             raise ValueError(f"{name} must be a function, got {call!r:.60}")
+    if stop is not None and evaluate is None:
+        raise ValueError("stop needs evaluate: it is asked after each")
 
 
 def _check_settings(

@@ -358,6 +358,10 @@ class Remembered:
     def __init__(self):
         self.k = self.v = None
 
+    @property
+    def length(self):
+        return 0 if self.k is None else self.k.shape[2]
+
     def stacked(self, attention):
         return attention.stacked()
 
@@ -588,3 +592,11 @@ def test_a_width_that_the_heads_do_not_divide_is_refused():
     assert size_per_head(12, 3) == 4
     with pytest.raises(ValueError, match="embedding_dim must be a multiple of num_heads"):
         size_per_head(64, 3)
+
+
+def test_a_mask_that_is_refused_leaves_the_cache_as_it_was():
+    attention, cache = make(MultiHeadAttention, 6, 3, causal=True), Remembered()
+    x = torch.randn(2, 3, 6, dtype=torch.float64)
+    with pytest.raises(ValueError, match="padding_mask"):
+        attention(x, torch.ones(2, 5, dtype=torch.bool), return_attention=False, cache=cache)
+    assert cache.length == 0

@@ -366,7 +366,7 @@ def test_pointer_keys_and_threshold(show):
     page = show(shown)
     reading, strip = page.locator(".av-reading"), page.locator(".av-strip button")
     pressed = lambda: strip.evaluate_all("all => all.findIndex(b => b.ariaPressed === 'true')")  # noqa: E731
-    assert pressed() == 5 and f"“{words(6)[5]}” looks at" in reading.inner_text()
+    assert pressed() == 5 and f"“\u2068{words(6)[5]}\u2069” looks at" in reading.inner_text()
     strip.nth(2).hover()
     assert pressed() == 2 and numbers(page) == [f"{w:.3f}" for w in maps[0, 0, 2].tolist()]
     page.mouse.move(0, 0)
@@ -400,12 +400,13 @@ def test_pointer_keys_and_threshold(show):
 
     page.mouse.move(*point(1, 4))
     assert (
-        f"“{words(6)[1]}” looks at “{words(6)[4]}” {maps[0, 1, 1, 4]:.3f}" in reading.inner_text()
+        f"“\u2068{words(6)[1]}\u2069” looks at “\u2068{words(6)[4]}\u2069” {maps[0, 1, 1, 4]:.3f}"
+        in reading.inner_text()
     )
     page.locator("select").select_option(index=1)
     page.mouse.move(*point(1, 3))
     assert (
-        f"“{words(6)[3]}” is looked at by “{words(6)[1]}” {maps[0, 1, 1, 3]:.3f}"
+        f"“\u2068{words(6)[3]}\u2069” is looked at by “\u2068{words(6)[1]}\u2069” {maps[0, 1, 1, 3]:.3f}"
         in reading.inner_text()
     )
     page.locator("select").select_option(index=0)
@@ -509,7 +510,7 @@ def test_a_telephone_and_a_large_zoom(show):
     side = canvas.bounding_box()["width"] / 20
     canvas.tap(position={"x": 0.5 * side, "y": 8.5 * side})
     assert (
-        f"looks at “{words(20)[0]}” {maps[1, 2, 8, 0]:.3f}"
+        f"looks at “\u2068{words(20)[0]}\u2069” {maps[1, 2, 8, 0]:.3f}"
         in page.locator(".av-reading").inner_text()
     )
     assert numbers(page) == [f"{w:.3f}" for w in maps[1, 2, 8].tolist()]
@@ -581,3 +582,22 @@ def test_a_long_input_is_small_and_smooth(show):
           f"a move of the pointer {took[0]:.1f} ms, of the threshold {took[1]:.0f} ms")  # fmt: skip
     assert size < largest < 2_000_000
     assert took[0] < 50 and took[1] < 500  # five to ten times what one core needs
+
+
+def test_a_score_that_compares_with_other_words_moves_none_of_theirs():
+    """f(ids) - f(base) has the gradient of f(ids), and f(ids) twice has it twice."""
+    torch.manual_seed(0)
+    table, line = nn.Embedding(9, 4), nn.Linear(4, 1)
+    ids, base = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5, 6]])
+
+    def f(tokens):
+        return line(table(tokens)).tanh().sum((1, 2))
+
+    alone = gradient_times_input(f, table, ids)
+    assert alone.abs().min() > 1e-3
+    assert_close(gradient_times_input(lambda t: f(t) - f(base), table, ids), alone)
+    assert_close(gradient_times_input(lambda t: f(t) + f(t), table, ids), 2 * alone)
+
+
+def test_ranks_of_equal_values_have_no_correlation():
+    assert rank_correlation(torch.ones(3), torch.arange(3.0)).isnan()

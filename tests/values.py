@@ -126,6 +126,15 @@ def file(name: str, content: bytes) -> Path:
     return path
 
 
+TWENTY = [Passage(f"number {i}", f"s{i}") for i in range(20)]
+
+
+def all_of(parts) -> None:
+    """All twenty are in one part or another."""
+    parts = parts if isinstance(parts, tuple) else vars(parts).values()
+    assert sorted(p.source for part in parts for p in part) == sorted(p.source for p in TWENTY)
+
+
 def of_views() -> Iterator[Line]:
     """What `view_attention` is given."""
     names, maps = ["a", "b", "c"], [torch.eye(3).expand(2, 4, 3, 3)] * 2
@@ -200,6 +209,12 @@ def of_other_kinds() -> Iterator[Line]:
         None,
     )
     yield "split: a name of other bytes", lambda: split_by_source([Passage("a", LONE)]), None
+    yield (
+        "split: passages that come one by one",
+        lambda: all_of(split_by_source(iter(TWENTY))),
+        None,
+    )
+    yield "hold_out: passages that come one by one", lambda: all_of(hold_out(iter(TWENTY))), None
     named = {"a file that is not UTF-8": os.fsencode(FOLDER) + b"/caf\xc3.txt"}
     Path(os.fsdecode(named["a file that is not UTF-8"])).write_text("a text")
     yield (
@@ -272,6 +287,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("entropy: a list", "maps must be a tensor", lambda: entropy([[0.5, 0.5]])),
         ("ablation: two inputs", "tokens must have shape (1, T)", lambda: ablation(len, IDS[:4].view(2, 2), 0)),
         ("gradient_times_input: no table", "table must be an nn.Embedding", lambda: gradient_times_input(len, None, IDS[None])),
+        ("gradient_times_input: two inputs", "tokens must have shape (1, T)", lambda: gradient_times_input(len, DECODER.token_embedding, IDS[:4].view(2, 2))),
         ("rank_correlation: lengths", "a and b must be two rows of equal", lambda: rank_correlation(torch.ones(2), torch.ones(3))),
     ):  # fmt: skip
         yield name, call, words

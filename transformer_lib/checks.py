@@ -316,6 +316,10 @@ def check_targets(targets: Tensor, logits: Tensor) -> None:
 class LayerCacheLike(Protocol):
     """What an attention layer asks of its part of a key-value cache."""
 
+    @property
+    def length(self) -> int:
+        """How many positions it holds."""
+
     def stacked(self, attention: Any) -> tuple[Tensor, Tensor]:
         """The stacked weights and biases of the layer's heads."""
 

@@ -17,7 +17,8 @@ def mean_pool(
     if padding_mask is None:
         return encodings.mean(1)
     real = padding_mask[:, :, None]  # (B, T, 1)
-    return (encodings * real).sum(1) / real.sum(1)
+    share = encodings * real / real.sum(1, keepdim=True)
+    return share.sum(1)  # divided first: in float16 a sum may overflow
 
 # %% ../chapters/10_classifier.ipynb #c10-032
 class Classifier(nn.Module):

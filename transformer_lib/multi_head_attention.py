@@ -68,8 +68,9 @@ class MultiHeadAttention(nn.Module):
         weights = self.stacked() if cache is None else cache.stacked(self)
         q, k, v = split_heads(F.linear(x, *weights), len(self.heads))
         if cache is not None:
+            keys = cache.length + x.shape[1]  # past + T
+            check_padding_mask(padding_mask, len(x), keys, x)
             k, v = cache.append(k, v)  # (B, H, past + T, D)
-            check_padding_mask(padding_mask, len(x), k.shape[2], x)
         head = self.heads[0]
         p = head.dropout.p if head.training else 0.0
         out = attention(q, k, v, head.causal, padding_mask, p)  # (B, H, T, D)

@@ -429,7 +429,7 @@ VIEW_SCRIPT += r"""
 VIEW_SCRIPT += r"""
   say(at, others, value, sum, count) {
     const { layer, head, least, asKey } = this.state;
-    const quoted = j => `“${visible(this.tokens[j])}”`;
+    const quoted = j => `“\u2068${visible(this.tokens[j])}\u2069”`;
     const which = `Layer ${layer + 1}, head ${head + 1}`;
     const list = others.map(j => `${quoted(j)} ${value(j)}`).join(", ");
     this.reading.textContent = `${which}: ${quoted(at)} ${
@@ -733,10 +733,18 @@ def gradient_times_input(
     if not isinstance(table, nn.Embedding):
         kind = type(table).__name__
         raise ValueError(f"table must be an nn.Embedding, got a {kind}")
-    kept = []
+    check_whole_numbers("tokens", tokens)
+    if tokens.ndim != 2 or len(tokens) != 1:
+        raise ValueError(
+            f"tokens must have shape (1, T), got {tuple(tokens.shape)}"
+        )
+    kept: list[Tensor] = []
 
-    def keep(_module, _inputs, output):
-        kept.append(output.detach().requires_grad_())
+    def keep(_module, inputs, output):
+        if not torch.equal(inputs[0].cpu(), tokens.cpu()):
+            return output  # other words than those asked about
+        if not kept:
+            kept.append(output.detach().requires_grad_())
         return kept[0]
 
     with torch.enable_grad():
@@ -754,8 +762,10 @@ def gradient_times_input(
 def rank_correlation(
     a: Float[Tensor, "n"], b: Float[Tensor, "n"]
 ) -> Float[Tensor, ""]:
-    """Spearman's rank correlation, from -1 to 1; equal values share ranks."""
+    """Spearman's rank correlation, from -1 to 1; equal values share ranks.
 
+    nan where all values of a, or all of b, are equal.
+    """
     check_tensor("a", a)
     check_tensor("b", b)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:

@@ -65,14 +65,16 @@ def split_by_source(
     """Deal whole sources to train, validation and test, label by label.
 
     validation, test: the share of passages to aim for (0 to 1, together
-    below 1); a source too large for what is left there goes to train.
+    below 1; above 0.9, train may stay empty); a source too large for what
+    is left there goes to train.
     unit: what stays together; the passage's source unless you say otherwise.
     The order of the sources comes from a hash of their names, so that adding
     a source moves few of the others.
     """
     check_shares(validation, test)
     groups: dict[str, list[Passage]] = {}
-    for passage in check_passages(passages):
+    passages = check_passages(passages)
+    for passage in passages:
         groups.setdefault(unit(passage), []).append(passage)
     labels = {name: group[0].label or "" for name, group in groups.items()}
     order = sorted(groups, key=lambda name: stable_hash(name, seed))
@@ -91,7 +93,7 @@ def split_by_source(
 
 # %% ../chapters/02_splits.ipynb #c02-061c
 def check_shares(validation: Any, test: Any) -> None:
-    """ValueError unless both are shares that leave something to learn."""
+    """ValueError unless both are shares and add up to less than 1."""
     try:
         fine = 0 <= validation and 0 <= test and validation + test < 1
     except TypeError:
@@ -258,7 +260,8 @@ def hold_out(
         fine = False
     if not fine:
         raise ValueError(f"share must be above 0 and below 1, got {share!r}")
-    if len({passage.source for passage in check_passages(passages)}) >= 10:
+    passages = check_passages(passages)
+    if len({passage.source for passage in passages}) >= 10:
         split = split_by_source(passages, validation=0, test=share)
         if split.train and split.test:
             return split.train, split.test

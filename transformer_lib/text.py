@@ -134,7 +134,8 @@ def language_reference() -> list[Passage]:
 def python_documentation(folder: str | Path | None = None) -> list[Passage]:
     """The prose of the standard library and of the language reference.
 
-    folder: the library's sources; None means those of the running Python.
+    folder: the library's sources; None means those of the running Python,
+    and only then is the language reference read too.
     Returns passages in a fixed order; source is "file.py:definition" or
     "topics:name", label the top-level package ("asyncio", "email", ...).
     Raises FileNotFoundError where there are no sources.
@@ -144,9 +145,9 @@ def python_documentation(folder: str | Path | None = None) -> list[Passage]:
     passages = list(documentation(root))
     if not passages:
         raise FileNotFoundError(
-            f"folder: no Python sources in {root}. This installation ships "
-            "its library without them: install the full Python, or use a "
-            "text of your own (read_text)."
+            f"folder: no Python sources with prose in {root}. Where Python "
+            "ships its library without sources, install the full one, or "
+            "use a text of your own (read_text)."
         )
     return passages + (language_reference() if folder is None else [])
 

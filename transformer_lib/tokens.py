@@ -117,8 +117,8 @@ def train_tokenizer(
     "bpe" (byte pairs, Sennrich et al. 2016). vocab_size: the largest number
     of tokens, the four special ones included.
     Returns a tokenizers.Tokenizer: .encode(text).ids, .decode(ids),
-    .save(path). char (for characters it has seen) and bpe (for any text)
-    decode exactly what was encoded, with its letters composed (NFC). bpe
+    .save(path). char (for characters in its vocabulary: the commonest, if
+    there are more than it has room for) and bpe (for any text) decode exactly what was encoded, with its letters composed (NFC). bpe
     learns from every k-th portion of a text above LEARNED characters.
     """
     checked = check_training(texts, kind, vocab_size)

@@ -118,8 +118,9 @@ def train_tokenizer(
     of tokens, the four special ones included.
     Returns a tokenizers.Tokenizer: .encode(text).ids, .decode(ids),
     .save(path). char (for characters in its vocabulary: the commonest, if
-    there are more than it has room for) and bpe (for any text) decode exactly what was encoded, with its letters composed (NFC). bpe
-    learns from every k-th portion of a text above LEARNED characters.
+    there are more than it has room for) and bpe (for any text) decode exactly
+    what was encoded, with its letters composed (NFC). bpe learns from every
+    k-th portion of a text above LEARNED characters.
     """
     checked = check_training(texts, kind, vocab_size)
     size = operator.index(vocab_size)

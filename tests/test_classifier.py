@@ -295,3 +295,9 @@ def test_bad_input_is_refused_by_the_whole_model(tokens, mask, message):
 def test_float_tokens_are_refused_by_the_whole_model():
     with pytest.raises(ValueError, match="tokens must be whole numbers"):
         unchecked(make().encoder, torch.zeros(1, 3))
+
+
+def test_a_mean_in_half_precision_does_not_overflow():
+    x = torch.full((1, 700, 4), 100.0, dtype=torch.float16)
+    assert_close(mean_pool(x, torch.ones(1, 700).bool()), mean_pool(x))
+    assert mean_pool(x).isfinite().all()

@@ -145,8 +145,9 @@ def compare(
         )
     mean, means = _redrawn_means(one - other, sources, draws, seed)
     low, high = means.quantile(torch.tensor([0.025, 0.975]).double()).tolist()
-    if len(set(range(one.numel()) if sources is None else sources)) < 2:
-        low, high = -math.inf, math.inf  # nothing to redraw
+    units = one.numel() if sources is None else len(set(sources))
+    if units < 2:  # nothing to redraw
+        low, high = -math.inf, math.inf
     return Comparison(mean, means.std().item(), low, high)
 
 # %% ../chapters/18_evaluation.ipynb #c18-016a

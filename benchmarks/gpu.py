@@ -6,7 +6,8 @@ python benchmarks/gpu.py --tiny     the same on whatever is here, in seconds: on
 Each model is built, compiled and warmed in a process of its own, all at once; then they are timed
 one after the other, while the others wait. A step is forward, backward, clipping and the optimizers:
 the book's default recipe (Muon and AdamW) for ours, PyTorch's fused AdamW for the peers and, in a
-second row, for ours. What is not ready in time is left out, and the row says so.
+second row, for ours; in one more row of ours, uncompiled, torch.optim.Muon. What is not ready in
+time is left out, and the row says so.
 """
 
 import argparse
@@ -90,10 +91,16 @@ def ours(sizes):
     def loss(tokens, targets):
         return model(tokens, targets, return_attention=False)[1]
 
+    def with_pytorchs():
+        first, muon = make_optimizers(model, 1e-3)
+        return [first, torch.optim.Muon(muon.param_groups[0]["params"], 1e-3)]
+
     recipes = {
         "default": lambda: make_optimizers(model, 1e-3),
         "AdamW": lambda: make_optimizers(model, 1e-3, muon=False),
     }
+    if hasattr(torch.optim, "Muon"):
+        recipes["PyTorch's Muon"] = with_pytorchs
     return model, loss, recipes
 
 
@@ -183,6 +190,8 @@ def contestant(name, sizes, device, compiled, pipe):
         return statistics.median(seconds)
 
     began, found = time.perf_counter(), None
+    if compiled:
+        recipes.pop("PyTorch's Muon", None)  # the same whether the model is compiled or not
     optimizers = {recipe: make() for recipe, make in recipes.items()}
     if compiled:  # the others' memory is not needed before their turn
         found = float(learn().detach())

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.slow  # each starts Python and trains
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -62,6 +63,7 @@ def test_gpu_runs_small_without_a_gpu(tmp_path):
     assert recipes == [
         ("ours", "default"),
         ("ours", "AdamW"),
+        *[("ours", "PyTorch's Muon")] * hasattr(torch.optim, "Muon"),
         ("transformers GPT-2", "AdamW"),
         ("fused by hand", "AdamW"),
     ]

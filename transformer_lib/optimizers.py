@@ -46,6 +46,9 @@ def _rounds(
     nothing = x.new_zeros(()).expand(len(x), a.shape[1], a.shape[1])
     gram = _symmetric(nothing, a, b, beta=0.0)  # A, (N, m, m)
     q = _symmetric(gram, gram, gram, beta=_B, alpha=_C)  # b A + c A^2
+    if count == 1:  # a X + q X, or a X + X q: no P, whose a would be rounded
+        left, right = (x, q) if tall else (q, x)
+        return torch.baddbmm(x, left, right, beta=_A)
     product = q.clone()
     product.diagonal(dim1=-2, dim2=-1).add_(_A)  # P = a I + q
     for _ in range(count - 1):
@@ -88,7 +91,8 @@ def orthogonalize(
         dtype = updates.dtype
     size = updates.norm(dim=(1, 2), keepdim=True)
     x = (updates / size.clamp(min=1e-7)).to(dtype)
-    for count in (3, 2) if n >= 2 * m else (1, 1, 1, 1, 1):
+    at_once = n >= 2 * m and dtype.itemsize >= 4  # not in 16 bits
+    for count in (3, 2) if at_once else (1, 1, 1, 1, 1):
         x = _rounds(x, count)
     return x.to(updates.dtype)
 

@@ -91,8 +91,11 @@ def orthogonalize(
         dtype = updates.dtype
     size = updates.norm(dim=(1, 2), keepdim=True)
     x = (updates / size.clamp(min=1e-7)).to(dtype)
-    at_once = n >= 2 * m and dtype.itemsize >= 4  # not in 16 bits
-    for count in (3, 2) if at_once else (1, 1, 1, 1, 1):
+    if n < 2 * m:
+        parts = [1, 1, 1, 1, 1]
+    else:
+        parts = [3, 2] if dtype.itemsize >= 4 else [1, 2, 2]
+    for count in parts:
         x = _rounds(x, count)
     return x.to(updates.dtype)
 

@@ -234,7 +234,7 @@ def train(
     loss_fn: Callable[[nn.Module, tuple], Tensor],
     *,
     steps: SupportsIndex,
-    learning_rate: SupportsFloat = 3e-3,
+    learning_rate: SupportsFloat = 5e-3,
     warmup: SupportsIndex | None = None,
     weight_decay: SupportsFloat = 0.1,
     max_grad_norm: SupportsFloat = 1.0,

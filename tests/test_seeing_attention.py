@@ -445,7 +445,7 @@ def test_effects_stand_beside_weights(show):
     signed = lambda x: f"{'+' if x >= 0 else '−'}{abs(x):.3f}"  # noqa: E731
     assert numbers(page, ".av-glance .av-effect") == [signed(x) for x in heads.flatten().tolist()]
     assert numbers(page, ".av-strip .av-effect") == [signed(x) for x in tokens.tolist()]
-    assert "how far the score falls without it" in page.locator(".av-legend").inner_text()
+    assert "the effect of taking it away" in page.locator(".av-legend").inner_text()
 
 
 HOSTILE = ["<script>alert(1)</script>", "</script><!--", "\"'&amp;", "שלום", "👩‍👩‍👧", "\ud83d", "\u202ex", " ", "", "\n", "$&", "{0}", "ﷺ" * 40]  # fmt: skip

@@ -369,7 +369,7 @@ VIEW_SCRIPT += r"""
     const notes = ["row: looks, column: is looked at"];
     if (this.causal) notes.push("grey: comes later, is not seen");
     if (this.head_effects || this.token_effects)
-      notes.push("+ or −: how far the score falls without it");
+      notes.push("+ or −: the effect of taking it away");
     return make("p", { class: "av-legend" }, make("span", {}, "0",
       make("i", { class: "av-scale" }), this.most),
       ...notes.map(note => make("span", {}, note)));
@@ -625,8 +625,8 @@ def view_attention(
 
     tokens: T texts. maps: as a model returns them, (B, H, T, T) a layer; of
     a batch, `row` is shown. causal: None finds it out. padding_mask: (T,) or
-    (B, T), True at real tokens. head_effects (L, H), token_effects (T,): how
-    far a score falls without the head or the token, shown beside weights.
+    (B, T), True at real tokens. head_effects (L, H), token_effects (T,): what
+    taking the head or token away does: how far a score falls, or a loss rises.
     """
     tokens = whole_texts(tokens)
     whole = stacked(maps, T := len(tokens), row)

@@ -5,7 +5,7 @@ median round counts. Every model has random weights, no dropout, ReLU, and a hea
 "training" is forward, backward and a fused AdamW, PyTorch's for the peers and the book's for ours;
 there each model also runs compiled where there is a compiler, counts with the faster of the two, and
 the row says which. In float32 a profile is stored beside it: where the time of a step goes, in ours
-and in the best peer. "whole step" clips the gradients too, and ours takes the book's default recipe.
+and in the best peer, plain and compiled. "whole step" clips the gradients too, and ours takes the book's default recipe.
 On a GPU the figures go to speed_gpu.json.
 """
 
@@ -263,8 +263,9 @@ def training(shape, device, precisions, seconds, compiled):
         )
     best, rates = found[0]["best_peer"], found[0]["tokens_per_second"]
     if device == "cpu":  # where the best peer's time goes, and ours
-        names = dict.fromkeys(["ours", best.removesuffix(", compiled"), best])
-        found[0]["profile"] = profile({name: works[name, "no"] for name in names})
+        names = dict.fromkeys([*OURS[:2], best.removesuffix(", compiled"), best])
+        some = {name: works[name, "no"] for name in names if (name, "no") in works}
+        found[0]["profile"] = profile(some)
     plain = rates[best]
     found[-1]["to_best_peer_in_fp32"] = own(found[-1]["tokens_per_second"]) / plain
     print(

@@ -40,10 +40,8 @@ def test_the_verdict_names_who_is_ahead_and_whether_that_is_settled(more, ahead,
     other = torch.zeros(20)
     ours = other.clone()
     ours[: abs(more)] = math.copysign(1, more)
-    found = verdict("of accuracy", "it", ours, other)
-    assert found["verdict"].startswith(
-        f"{ahead} is ahead by {abs(more) / 20:.3f} of accuracy \u00b1 "
-    )
+    found = verdict("in accuracy", "it", ours, other)
+    assert found["verdict"].startswith(f"{ahead} is ahead by {abs(more) / 20:.3f} \u00b1 ")
     assert found["settled"] == settled == ("cannot tell" not in found["verdict"])
     assert found["difference"] == pytest.approx(more / 20)
 
@@ -115,7 +113,7 @@ def test_the_step_that_is_kept_is_the_lowest_of_equals_the_later_and_the_sentenc
 
 
 def test_a_validation_loss_of_nothing_has_not_risen():
-    assert "had not begun to rise" in by_heart(History([1.0] * 4, [(2, 0.0), (4, 0.0)]))
+    assert "rose by no more than one percent" in by_heart(History([1.0] * 4, [(2, 0.0), (4, 0.0)]))
 
 
 def judged(labels):
@@ -172,7 +170,7 @@ def test_by_heart_tells_a_rise_from_noise():
     def said(*values):
         return by_heart(History([1.0] * 9, [(3 * i + 3, v) for i, v in enumerate(values)]))
 
-    assert "it had not begun to rise" in said(3.0, 2.0, 2.01)
+    assert "after that it rose by no more than one percent" in said(3.0, 2.0, 2.01)
     turned = said(3.0, 2.0, 2.5)
     assert turned.startswith("from step 6 on it learned by heart")
     assert turned.endswith("the weights of step 6 are kept")

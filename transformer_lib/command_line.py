@@ -88,7 +88,7 @@ FILES = {
     ),
     "train_on": option(
         Path | None,
-        "What to learn from. Without it: Python's own documentation.",
+        "What to learn from. Without it: the book's text for this task.",
         "--train",
     ),
     "test": option(

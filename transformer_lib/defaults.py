@@ -91,6 +91,19 @@ def tokenizer_for(texts: list[str], kind: str) -> str:
     """char in the place of word, where words have no spaces between them."""
     return "char" if kind == "word" and count_words(texts) is None else kind
 
+
+def fit_heads(given: dict[str, Any], fitting: dict[str, Any]) -> None:
+    """Bring the fitting width or number of heads, in place, to the other one
+    where that was given."""
+    width, heads = given["embedding_dim"], given["num_heads"]
+    if heads and not width:
+        fitting["embedding_dim"] += -fitting["embedding_dim"] % heads
+    elif width and not heads:
+        most = fitting["num_heads"]
+        fitting["num_heads"] = max(
+            n for n in range(1, most + 1) if width % n == 0
+        )
+
 # %% ../chapters/28_defaults.ipynb #c27d-011
 def hide_rare(tokens: Tensor, vocab_size: int) -> Tensor:
     """Turn half of the tokens that occur once into <unk>, in place; the same
@@ -246,6 +259,12 @@ def check_settings(settings: dict[str, Any]) -> None:
             raise ValueError(
                 f"{name} must be from 0 to below 1, got {share!r}"
             )
+    width, heads = settings.get("embedding_dim"), settings.get("num_heads")
+    if width and heads and width % heads:
+        raise ValueError(
+            "embedding_dim must be a multiple of num_heads, got "
+            f"{width} and {heads}"
+        )
     rate = settings.get("learning_rate")
     if rate is not None and not holds(lambda r: 0 < r < math.inf, rate):
         raise ValueError(

@@ -244,7 +244,7 @@ class WeightAverage(torch.optim.Optimizer):
     """A moving average of the weights (Polyak & Juditsky 1992); it moves none.
 
     params: parameters, or groups of them, which other optimizers move before
-    its step. horizon: how many steps it reaches back.
+    its step. horizon: about the mean age, in steps, of what is in it.
     """
 
     def __init__(self, params, horizon: float):

@@ -42,8 +42,8 @@ def verdict(
     check_kind("name", name, str)
     found = compare(first, second, sources)
     ahead = "the transformer" if found.difference > 0 else name
-    sentence = f"{ahead} is ahead by {abs(found.difference):.3f} {unit}"
-    sentence += f" ± {found.error:.3f}"
+    sentence = f"{ahead} is ahead by {abs(found.difference):.3f}"
+    sentence += f" ± {found.error:.3f} {unit}"
     if not found.settled:
         sentence += ", which this test cannot tell from 0"
     return {
@@ -87,7 +87,7 @@ def beside_bag_of_words(
     answers, how = bag_of_words(split.train, split.test, tokenizer)
     bag = torch.tensor([a == p.label for a, p in zip(answers, split.test)])
     found = verdict(
-        "of accuracy",
+        "in accuracy",
         f"a bag of words ({how})",
         right.double(),
         bag.double(),
@@ -134,7 +134,7 @@ def by_heart(history: History) -> str:
     if end <= 1.01 * low:
         return (
             f"the validation loss was lowest at step {best} of {last} "
-            f"({low:.3f}): it had not begun to rise"
+            f"({low:.3f}): after that it rose by no more than one percent"
         )
     return (
         f"from step {best} on it learned by heart: the validation loss rose "

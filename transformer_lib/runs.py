@@ -21,8 +21,9 @@ from .checkpoints import check_room, is_main_process
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .defaults import begin_as_naive_bayes, check_settings
-from .defaults import distillation_loss, fit_table, fit_text
-from .defaults import hidden_share, hide_rare, is_broad
+from .defaults import distillation_loss, fit_heads, fit_table
+from .defaults import fit_text, hidden_share, hide_rare
+from .defaults import is_broad
 from .defaults import readings_for, silence, steps_for
 from .defaults import taught_share, tokenizer_for
 from .devices import keep_memory, make_accelerator
@@ -171,7 +172,7 @@ def loop_options(
     options = {name: settings[name] for name in ("learning_rate", "seed")}
     options |= {"steps": steps, "evaluate": best, "average": AVERAGED}
     options |= {"evaluate_every": max(1, math.ceil(steps / 20)), "muon": muon}
-    if until:  # a look at nothing, where the first run looked
+    if until:  # evaluate at the steps of the first run, and find nothing
         options["evaluate"] = lambda _: 0.0
         options["stop"] = lambda history: len(history.losses) >= until
     return options
@@ -221,7 +222,7 @@ class Run:
 
     options: as given. settings: those that are compared; what was not given
     is filled in. start: the model of --from. more: the texts to pretrain on.
-    chosen: what was filled in. counted: how large the text is, in words.
+    chosen: what was filled in. counted: how large the text is, a phrase.
     """
 
     options: dict[str, Any]
@@ -382,7 +383,7 @@ class TextTask:
         return partial(cross_entropy, tokens=some, stride=T)
 
     def temperature(self, _run: Run, _model: Any) -> float | None:
-        return None  # its probabilities fit as they are
+        return None  # not rescaled: `generate` has a temperature of its own
 
     def judge(self, run: Run, model: Any, part: list[Passage]) -> dict:
         return per_text(model, run.tokenizer, texts_of(part))
@@ -535,6 +536,7 @@ def prepare(task: TextTask | TableTask, options: dict[str, Any]) -> Run:
     )
     run = Run(options, settings, accelerator, split, start)
     fitting, run.counted = task.gather(run)
+    fit_heads(settings, fitting)
     if start:
         part: Any = getattr(start.model, "encoder", start.model)
         settings |= {**part.sizes, "dropout": options["dropout"]}

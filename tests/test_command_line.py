@@ -183,6 +183,8 @@ def test_resume_goes_on(writer, files):
                 "{}/a.txt",
                 "--out",
                 "{}/n2",
+                "--embedding-dim",
+                "64",
                 "--num-heads",
                 "5",
                 "--tokenizer",
@@ -249,7 +251,6 @@ WRONG = [
     ("--vocab-size", "1" + 30 * "0", "vocab_size must be below 2147483648"),
     ("--block-size", "1" + 30 * "0", "block_size must be below 2147483648"),
     ("--vocab-size", "259", "vocab_size must be at least 260 for 'bpe'"),
-    ("--num-heads", "5", "embedding_dim must be a multiple of num_heads"),
     ("--learning-rate", "0", "learning_rate must be a finite number above 0"),
     ("--learning-rate", "nan", "learning_rate must be a finite number above 0"),
     ("--learning-rate", "inf", "learning_rate must be a finite number above 0"),
@@ -407,8 +408,23 @@ def test_whoever_stops_reading_is_not_an_error(capsys):
 
 def test_a_refused_run_leaves_its_folder_free(files):
     line = ["train-decoder", "--train", files / "a.txt", "--out", files / "free"]
-    code, said = command(*line, "--tokenizer", "word", "--num-heads", "5")
+    code, said = command(*line, "--num-heads", "5", "--embedding-dim", "64")
     assert code == 2 and "num_heads" in said and not (files / "free").exists()
+
+
+@pytest.mark.parametrize(
+    "given, width, heads", [(["--num-heads", "5"], 65, 5), (["--embedding-dim", "27"], 27, 1)]
+)
+def test_who_gives_a_width_or_heads_alone_gets_the_other_to_fit(
+    files, tmp_path, given, width, heads
+):
+    code, said = command(
+        *("train-decoder", "--train", files / "a.txt", "--out", tmp_path / "run", "--steps", "1"),
+        *("--tokenizer", "word", "--block-size", "8", *given),
+    )
+    settings = json.loads(last(said))["settings"]
+    assert code == 0
+    assert (settings["embedding_dim"], settings["num_heads"]) == (width, heads)
 
 
 def test_a_label_of_the_test_alone_is_refused_before_training(files):

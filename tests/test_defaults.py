@@ -15,6 +15,7 @@ from transformer_lib.defaults import (
     check_settings,
     count_evidence,
     distillation_loss,
+    fit_heads,
     fit_table,
     fit_text,
     hidden_share,
@@ -37,6 +38,26 @@ def test_what_is_chosen_can_be_trained(characters):
     for sizes in (fit_text(characters), fit_table(characters)):
         check_settings(sizes)
         assert sizes["embedding_dim"] % sizes["num_heads"] == 0
+
+
+@pytest.mark.parametrize(
+    "given, found",
+    [
+        ((None, 5), (130, 4)),  # the width above, that 5 divides
+        ((None, 1000), (1000, 4)),
+        ((None, 4), (128, 4)),
+        ((90, None), (128, 3)),  # the most heads, up to 4, that divide it
+        ((7, None), (128, 1)),
+        ((96, None), (128, 4)),
+        ((None, None), (128, 4)),
+        ((10, 3), (128, 4)),  # both were given: check_settings says what is wrong
+    ],
+)
+def test_width_and_heads_that_were_given_bring_the_other_along(given, found):
+    fitting = fit_text(100_000)
+    given = dict(zip(("embedding_dim", "num_heads"), given, strict=True))
+    fit_heads(given, fitting)
+    assert (fitting["embedding_dim"], fitting["num_heads"]) == found
 
 
 def test_a_large_table_is_learned_faster_and_a_small_one_with_more_words_hidden():

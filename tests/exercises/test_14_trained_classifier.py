@@ -24,7 +24,7 @@ def broken(*arguments):
     raise TypeError("oops")
 
 
-CHECKS = ["check_standard_error", "check_majority", "check_class_accuracy", "check_report"]
+CHECKS = ["check_coin_error", "check_majority", "check_class_accuracy", "check_report"]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -35,13 +35,13 @@ def test_stub_and_crash(check):
 
 
 def test_standard_error():
-    right = verdict(NAME, "check_standard_error", lambda a, n: np.sqrt(a - a**2) / np.sqrt(n))
+    right = verdict(NAME, "check_coin_error", lambda a, n: np.sqrt(a - a**2) / np.sqrt(n))
     assert right.startswith("Right")
 
     def by_answers(a, n):
         return statistics.pstdev([1] * round(a * n) + [0] * round(n - a * n)) / n**0.5
 
-    assert verdict(NAME, "check_standard_error", by_answers).startswith("Right")
+    assert verdict(NAME, "check_coin_error", by_answers).startswith("Right")
     for wrong, word in (
         (lambda a, n: a * (1 - a) / n, "square root"),
         (lambda a, n: a * (1 - a) / n**0.5, "whole fraction"),
@@ -51,7 +51,7 @@ def test_standard_error():
         (lambda a, n: (a * (1 - a) * n) ** 0.5, "divide by n"),
         (lambda a, n: 0.3, "must be 0.02, got 0.3"),
     ):
-        assert word in verdict(NAME, "check_standard_error", wrong)
+        assert word in verdict(NAME, "check_coin_error", wrong)
 
 
 def most(labels):

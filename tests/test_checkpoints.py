@@ -247,6 +247,21 @@ def test_an_object_that_was_stopped_may_be_used_again(tmp_path):
     assert ends == ["saved after step 4", 9]
 
 
+def test_a_request_that_comes_in_the_last_step_is_not_lost(tmp_path):
+    windows = Windows(torch.arange(200) % 50, 16, 4)
+
+    def late(step):
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return windows(step)
+
+    kept = Checkpoints(tmp_path, every=100)
+    with pytest.raises(KeyboardInterrupt) as end, kept:
+        train(Decoder(50, 16, **SIZES), late, language_loss, steps=4, checkpoints=kept)
+    assert "saved" not in str(end.value)  # the run was whole, what follows it was not begun
+    assert [file.stem for file in kept.files()] == ["step-000000004"]
+
+
 def test_a_setting_that_is_not_named_any_more_is_another_setting(tmp_path):
     run(tmp_path, settings={"batch_size": 8})
     with pytest.raises(ValueError, match="batch_size was 8, is not set"):

@@ -414,10 +414,10 @@ def test_mode_is_given_back_whatever_happens(training):
         ({"temperature": -1}, "temperature must be 0"),
         ({"temperature": float("nan")}, "temperature must be 0"),
         ({"temperature": float("inf")}, "temperature must be 0"),
-        ({"top_k": 0}, "top_k must be at least 1"),
+        ({"top_k": 0}, "top_k must be a whole number from 1"),
         ({"top_p": 0}, "top_p must be above 0"),
         ({"top_p": 1.5}, "top_p must be above 0"),
-        ({"max_new_tokens": -1}, "max_new_tokens must be at least 0, got -1"),
+        ({"max_new_tokens": -1}, "max_new_tokens must be a whole number from 0, got -1"),
         ({"prompts": []}, "prompts must hold at least one row"),
         ({"prompts": [[1], []]}, "prompts must hold .*each row at least one token"),
         ({"prompts": [[V]]}, "vocab_size - 1 = 16, got 17"),
@@ -511,7 +511,7 @@ def test_generate_begins_a_new_passage_and_ends_at_stop():
     ) == tokenizer.decode(ids)
     stopped = "".join(generate(model, tokenizer, max_new_tokens=20, seed=0, stop=[ids[7]]))
     assert stopped == tokenizer.decode(ids[: ids.index(ids[7])])
-    with pytest.raises(ValueError, match="top_k must be at least 1"):
+    with pytest.raises(ValueError, match="top_k must be a whole number from 1"):
         list(generate(model, tokenizer, top_k=0))
 
 

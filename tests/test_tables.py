@@ -114,6 +114,20 @@ def test_columns_can_be_said(tmp_path, text_column, label_column):
         assert [(p.text, p.label) for p in found.passages] == ROWS
 
 
+def test_names_of_columns_are_no_row_when_the_columns_are_numbers(tmp_path):
+    table = tmp_path / "a.tsv"
+    table.write_text(lines(lambda i, t, k: f"{i}\t{k}\t{t}", "nr\tmood\tstuff"))
+    with pytest.raises(ValueError, match=r"\['nr', 'mood', 'stuff'\], looks like names"):
+        read_table(table, text_column=3, label_column=2)
+    found = read_table(table, text_column="stuff", label_column="mood")
+    assert found.classes == {"neg": 20, "pos": 20}
+    words = "".join(f"{'it en'.split()[i % 2]}\tword{i}\n" for i in range(20))
+    table.write_text("fr\tmot\n" + words)  # single words: the first row is as good as any
+    assert len(read_table(table, text_column=2, label_column=1).passages) == 21
+    table.write_text(lines(lambda i, t, k: f"{k}\t{t}", "label\ttext\nrare\tNo!"))
+    assert read_table(table).classes["rare"] == 1  # below names that are known
+
+
 def test_one_column_may_be_enough(tmp_path):
     (tmp_path / "a.csv").write_text(lines(lambda i, t, k: f'{i},"{t}",{k}', "id,text,mood"))
     assert read_table(tmp_path / "a.csv", label_column="mood").classes == {"neg": 20, "pos": 20}
@@ -172,6 +186,11 @@ def test_columns_that_are_not_there_are_refused(tmp_path, asked, message):
             "a.tsv",
             "label\ttext\ncat\tIt sat.\tmore\n",
             "a.tsv, line 2: has 3 fields, the first line has 2",
+        ),
+        (  # with more than two columns, a row that lacks a cell has lost one
+            "a.tsv",
+            lines(lambda i, t, k: f"{i}\t{k}\t{t}" if i != 7 else f"{k}\t{t}"),
+            "a.tsv, line 8: has 2 fields, the first line has 3",
         ),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', "a.jsonl, line 2: not JSON"),
         (

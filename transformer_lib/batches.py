@@ -28,7 +28,7 @@ def encode_all(texts: Iterable[str], tokenizer: Tokenizer) -> Int[Tensor, "n"]:
 
 # %% ../chapters/04_batches.ipynb #c04-030
 def shuffled(count: int, seed: int, epoch: int) -> Int[Tensor, "count"]:
-    """The order of an epoch: the same for the same arguments, always."""
+    """The order of an epoch: a function of the arguments alone."""
     seed, epoch = check_seed(seed), check_seed(epoch, "epoch")
     generator = torch.Generator()
     generator.manual_seed((seed * 1_000_003 + epoch) % 2**63)
@@ -49,9 +49,9 @@ class Windows:
 
     tokens: (N,) ids. block_size: T, tokens a window. batch_size: B, windows
     a batch. `windows(step)` returns (inputs, targets), both (B, T); targets
-    are the inputs one token later. A batch depends on the seed and the step
-    alone, so a run can be taken up anywhere. Every epoch draws the place
-    of the first cut anew and shuffles the pieces.
+    are the inputs one token later. A batch depends on these arguments and
+    the step alone, so a run can be taken up anywhere. Every epoch draws the
+    place of the first cut anew and shuffles the pieces.
     """
 
     def __init__(

@@ -199,9 +199,12 @@ class Stoppable:
                 self._before[number] = signal.signal(number, self._stop)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        late = kind is None and self.asked is None
+        if late and self.stopped is not None:  # nobody took note of it
+            signal.raise_signal(self.stopped)
 
     def _stop(self, number: int, _: FrameType | None = None) -> None:
         """Ask the run to save and end, at the latest after the next step."""

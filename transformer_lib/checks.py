@@ -419,14 +419,17 @@ def check_sampling(
             f"got {temperature!r}"
         )
     if not holds(lambda k: k is None or k is not True and index(k) > 0, top_k):
-        raise ValueError(f"top_k must be at least 1 or None, got {top_k!r}")
+        raise ValueError(
+            f"top_k must be a whole number from 1, or None, got {top_k!r}"
+        )
     if not holds(lambda p: p is None or 0 < p <= 1, top_p):
         raise ValueError(
             f"top_p must be above 0 and at most 1, or None, got {top_p!r}"
         )
     if not holds(lambda n: index(n) >= 0, max_new_tokens):
         raise ValueError(
-            f"max_new_tokens must be at least 0, got {max_new_tokens!r}"
+            "max_new_tokens must be a whole number from 0, got "
+            f"{max_new_tokens!r}"
         )
 
 # %% ../chapters/23_checks.ipynb #c23-092
@@ -487,10 +490,13 @@ def check_draws(row: Tensor, draws: Any, seed: Any) -> tuple[int, int]:
         raise ValueError(
             f"draws and seed must be whole numbers, got {draws!r} and {seed!r}"
         ) from None
-    if not len(row) or draws < 2 or not row.isfinite().all():
+    if draws < 2:
+        raise ValueError(f"draws must be at least 2, got {draws}")
+    if not len(row) or not row.isfinite().all():
+        found = f"{int((~row.isfinite()).sum())} that are not finite"
         raise ValueError(
-            "values must be at least one finite number and draws at least "
-            f"2, got {len(row)} values and {draws} draws"
+            "values must be at least one number, all finite, got "
+            f"{len(row)} values, {found}"
         )
     return draws, seed
 
@@ -499,12 +505,13 @@ def check_sources(sources: Sequence[Hashable] | None, count: int) -> None:
     """Raise a ValueError unless sources is None or names one a value."""
 
     def one_each(names: Any) -> bool:
-        if isinstance(names, Tensor):
-            return False
+        if isinstance(names, (str, Tensor)):
+            return False  # not a name of its own for each value
         return len(names) == count and set(names) is not None
 
     if sources is not None and not holds(one_each, sources):
-        listed = hasattr(sources, "__len__") and not torch.is_tensor(sources)
+        listed = not isinstance(sources, (str, Tensor))
+        listed = listed and hasattr(sources, "__len__")
         found = len(sources) if listed else sources
         raise ValueError(
             f"sources must name one source for each of the {count} values, "

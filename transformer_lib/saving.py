@@ -35,6 +35,16 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())  # on the disk, not on its way there
 
 
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
 def _kept(path: Path, error: OSError) -> OSError:
     return OSError(
         f"{path} could not be written ({error.strerror}); what was "
@@ -56,6 +66,7 @@ def write_atomic(path: str | Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise _kept(Path(path), error) from error
+    _sync_folder(target.parent)  # the new name as well
 
 # %% ../chapters/26_saving.ipynb #c25-061
 def _finish(folder: Path) -> None:
@@ -64,6 +75,7 @@ def _finish(folder: Path) -> None:
     if new.is_dir():
         for file in sorted(new.iterdir()):
             os.replace(file, folder / file.name)
+        _sync_folder(folder)  # all names, before the last of .new goes
         new.rmdir()
 
 
@@ -83,7 +95,9 @@ def _write_together(folder: Path, files: dict[str, bytes]) -> None:
         part.mkdir()
         for name, content in files.items():
             _write(part / name, content)
+        _sync_folder(part)
         os.rename(part, folder / ".new")  # from here on the new ones count
+        _sync_folder(folder)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise _kept(folder, error) from error

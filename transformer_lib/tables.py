@@ -248,10 +248,11 @@ def columns_of(
 def even(rows: list[TableRow], name: str, form: str) -> list[TableRow]:
     """The rows, if all have as many cells as the first.
 
-    Between tabs a text may hold more of them where no line names columns:
-    all that follows the first tab is the text.
+    Between tabs a text may hold more of them, where no line names columns
+    and most rows are a label, a tab and a text: what follows the first tab
+    is the text.
     """
-    width, widths = len(rows[0][1]), {len(cells) for _, cells in rows}
+    width, widths = len(rows[0][1]), Counter(len(cells) for _, cells in rows)
     for number, cells in rows:
         if len(cells) == 1:
             raise ValueError(
@@ -260,7 +261,8 @@ def even(rows: list[TableRow], name: str, form: str) -> list[TableRow]:
                 else f"{name}, line {number}: must have a label and a text"
             )
     names = by_header(rows[:1]) is not None
-    if form == "tab-separated" and len(widths) > 1 and not names:
+    usual = max(widths, key=lambda w: (widths[w], -w))
+    if form == "tab-separated" and usual == 2 < max(widths) and not names:
         return [(n, [cells[0], "\t".join(cells[1:])]) for n, cells in rows]
     for number, cells in rows:
         cut = form[:3] == "CSV" and width > 2 and not names
@@ -283,21 +285,28 @@ def one_spelling(labels: list[str]) -> dict[str, str]:
     return {label: best[label.casefold()] for label in count}
 
 # %% ../chapters/25_tables.ipynb #c24-054
-def check_labels(labels: list[str], first: list[str], name: str) -> None:
+def check_labels(labels: list[str], name: str) -> None:
     """ValueError if these can hardly be meant as labels."""
     count = Counter(labels)
-    say = "say which column is which with text_column and label_column"
     if len(labels) >= 10 and len(count) > len(labels) / 2:
         raise ValueError(
             f"{name} would have {len(count):,} different labels in "
-            f"{len(labels):,} rows, the first {labels[0][:40]!r}: {say} "
+            f"{len(labels):,} rows, the first {labels[0][:40]!r}: say "
+            "which column is which with text_column and label_column "
             "(--text-column 2 --label-column 1)"
         )
-    alone = count[labels[0]] == 1 and len(labels) > 2 * len(count)
-    if alone and not any(" " in cell.strip() for cell in first):
+
+
+def check_first(found: list[Passage], first: list[str], name: str) -> None:
+    """ValueError if the first row looks like names of columns."""
+    labels = Counter(passage.label for passage in found)
+    alone = labels[found[0].label] == 1 and len(found) > 2 * len(labels)
+    wordy = sum(" " in passage.text for passage in found) > len(found) / 2
+    if alone and wordy and not any(" " in cell.strip() for cell in first):
         raise ValueError(
             f"{name}: the first line, {first}, looks like names of columns; "
-            f"{say}, or take it away"
+            "give text_column and label_column these names, or take the line "
+            "away (if it is a row, put another one first)"
         )
 
 # %% ../chapters/25_tables.ipynb #c24-059
@@ -394,8 +403,10 @@ def read_table(
     ]
     check_rows(found, name)
     labels = [str(passage.label) for passage in found]
+    if not header:
+        check_first(found, rows[0][1], name)
     if not any(value is not None for value in asked.values()):
-        check_labels(labels, rows[header][1], name)
+        check_labels(labels, name)
     same = one_spelling(labels)
     how = describe(form, rows[0][1], text, label, header)
     changed = sorted(repr(old) for old, new in same.items() if old != new)

@@ -43,10 +43,14 @@ def test_message_wrong(good, text, hint):
     assert hint in verdict(CHAPTER, "check_message", refuses(good, text))
 
 
+def of_rows(maps):
+    """True for rows that are weights, and where there is none."""
+    return bool((maps >= 0).all() and ((maps.sum(-1) - 1).abs() < 1e-4).all())
+
+
 def test_hollow_right():
     def answer(maps):
-        near = ((maps.sum(-1) - 1).abs() < 1e-4).all()
-        return maps.numel() > 0 and bool((maps >= 0).all() and near)
+        return maps.numel() > 0 and of_rows(maps)
 
     assert verdict(CHAPTER, "check_hollow", answer).startswith("Right")
 
@@ -59,7 +63,8 @@ def test_hollow_right():
         (lambda m: bool(not (m < 0).any()), "one NaN"),
         (lambda m: bool((m >= 0).all()), "sums to 1.01"),
         (lambda m: bool(((m.sum(-1) - 1).abs() < 1e-4).all()), "below 0"),
-        (lambda m: bool((m >= 0).all() and ((m.sum(-1) - 1).abs() < 1e-4).all()), "without rows"),
+        (of_rows, "lets through a batch of no sentences"),
+        (lambda m: len(m) > 0 and of_rows(m), "lets through a batch without heads"),
         (lambda m: bool((m >= 0).all() and ((m.sum(-1) - 1).abs() < 0.1).all()), "1.01"),
         (lambda m: False, "refuses an attention map"),
         (lambda m: m.nothing, "stopped it"),

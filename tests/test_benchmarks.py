@@ -104,10 +104,11 @@ def test_learning(tmp_path):
 
 def test_recipe(tmp_path):
     rows = measure(tmp_path, "recipe", "--seeds", "2", "--steps", "3")
-    assert [row["seed"] for row in rows] == [0, 0, 1, 1]
-    assert [row["recipe"] for row in rows] == ["straight, 0.9", "cosine, 0.95"] * 2
+    assert [row["seed"] for row in rows] == [0, 0, 0, 1, 1, 1]
+    names = ["straight, 0.9, 4", "straight, 0.9, 5", "cosine, 0.95, 5"]
+    assert [row["recipe"] for row in rows] == names * 2
     losses = [row["validation_loss"] for row in rows]
-    assert all(3 < loss < 6 for loss in losses) and len(set(losses)) == 4
+    assert all(3 < loss < 6 for loss in losses) and len(set(losses)) == 6
 
 
 def test_run_measures_what_it_is_told(tmp_path):

@@ -42,12 +42,12 @@ def windows():
     return Windows(torch.randint(V, (400,), generator=torch.Generator().manual_seed(1)), T, 8)
 
 
-def plain(matrix, dtype=torch.float64):
-    """The five rounds as they are written in the literature, one matrix."""
+def plain(matrix, dtype=torch.float64, rounds=5):
+    """The rounds as they are written in the literature, one matrix."""
     if matrix.shape[0] > matrix.shape[1]:
-        return plain(matrix.T, dtype).T
+        return plain(matrix.T, dtype, rounds).T
     x = matrix.to(dtype) / matrix.to(dtype).norm()
-    for _ in range(5):
+    for _ in range(rounds):
         a = x @ x.T
         x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
     return x
@@ -56,20 +56,30 @@ def plain(matrix, dtype=torch.float64):
 # ---------------------------------------------------------------- the rounds
 
 
+@pytest.mark.parametrize("rounds", [4, 5])
 @pytest.mark.parametrize("falling", [False, True], ids=["random", "falling"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_rounds_are_those_written_out_in_float64(shape, falling):
+def test_the_rounds_are_those_written_out_in_float64(shape, falling, rounds):
     """To 1e-6 (1e-5 where singular values fall), or three times what the rounds miss in float32."""
     torch.manual_seed(sum(shape))
     matrices = torch.randn(3, *shape) * torch.tensor([1e-4, 1.0, 1e4])[:, None, None]
     if falling:  # the singular values, over three powers of ten
         matrices = matrices * torch.logspace(0, -3, shape[0])[:, None]
-    found = orthogonalize(matrices, torch.float32)
+    found = orthogonalize(matrices, torch.float32, ns_steps=rounds)
     assert found.dtype == torch.float32
-    exact = torch.stack([plain(matrix) for matrix in matrices])
-    rounded = torch.stack([plain(matrix, torch.float32) for matrix in matrices])
+    exact = torch.stack([plain(matrix, rounds=rounds) for matrix in matrices])
+    rounded = torch.stack([plain(matrix, torch.float32, rounds) for matrix in matrices])
     missed = (rounded - exact).abs().max()
     assert (found - exact).abs().max() < max(1e-5 if falling else 1e-6, 3 * missed)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("shape", [(20, 80), (80, 20), (40, 50)])
+def test_any_number_of_rounds_is_done(shape, rounds):
+    torch.manual_seed(0)
+    matrix = torch.randn(1, *shape, dtype=torch.float64)
+    found = orthogonalize(matrix, ns_steps=rounds)[0]
+    assert_close(found, plain(matrix[0], rounds=rounds), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("shape", [(32, 128), (128, 512), (512, 128), (128, 128)])
@@ -180,10 +190,10 @@ def steps(optimizer, shapes, count=5, seed=0, **settings):
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
-@pytest.mark.parametrize("momentum", [0.9, 0.95])
-def test_steps_are_those_of_torch_within_its_rounding(momentum):
+@pytest.mark.parametrize("settings", [{"momentum": 0.9, "ns_steps": 4}, {"momentum": 0.95}])
+def test_steps_are_those_of_torch_within_its_rounding(settings):
     shapes = [(16, 64), (16, 64), (64, 16), (32, 32), (16, 64), (70, 100)]
-    settings = {"lr": 0.02, "weight_decay": 0.3, "momentum": momentum}
+    settings |= {"lr": 0.02, "weight_decay": 0.3}
     theirs = steps(torch.optim.Muon, shapes, adjust_lr_fn="match_rms_adamw", **settings)
     ours = steps(Muon, shapes, dtype=torch.float32, **settings)
     start = steps(Muon, shapes, count=0)

@@ -63,6 +63,21 @@ def run(model=None, batches=None, loss_fn=language_loss, precision="no", accumul
     return model, train(model, batches or windows(), loss_fn, **more)
 
 
+# ---------------------------------------------------------------- the recipe
+
+
+def test_the_default_recipe_is_the_one_that_was_measured():
+    """benchmarks/results/learning.json: another default is another recipe, and measured anew."""
+    asked = inspect.signature(train).parameters
+    names = ("learning_rate", "warmup", "weight_decay", "max_grad_norm", "muon", "average")
+    assert [asked[name].default for name in names] == [5e-3, None, 0.1, 1.0, 1.0, 0.0]
+    torch.manual_seed(0)
+    model = Decoder(5, 4, embedding_dim=4, num_heads=1, num_layers=1)
+    adamw, muon = (optimizer.param_groups for optimizer in make_optimizers(model, 1e-3))
+    assert [group["betas"] for group in adamw] == [(0.9, 0.95)] * 2
+    assert [(group["momentum"], group["ns_steps"]) for group in muon] == [(0.9, 4)]
+
+
 # ---------------------------------------------------------------- the schedule
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Float
 import torch
 from torch import Tensor, nn
 
-from .checks import check_not_negative, check_tensor, holds
+from .checks import check_not_negative, check_tensor
+from .checks import holds, whole_number
 from .speed import AdamW, bf16_units
 
 # %% ../chapters/12_optimizers.ipynb #c12-042
@@ -71,11 +72,14 @@ def products_dtype(device: torch.device) -> torch.dtype:
 
 # %% ../chapters/12_optimizers.ipynb #c12-061
 def orthogonalize(
-    updates: Float[Tensor, "n rows columns"], dtype: torch.dtype | None = None
+    updates: Float[Tensor, "n rows columns"],
+    dtype: torch.dtype | None = None,
+    ns_steps: int = 5,
 ) -> Float[Tensor, "n rows columns"]:
-    """Each matrix with its singular values near 1, by five Newton-Schulz
-    rounds (Jordan et al. 2024). dtype: of the products; None: the fastest.
-    (float64 for small float32 ones; on MPS, and for float64, the input's.)"""
+    """Each matrix with its singular values near 1, by Newton-Schulz rounds
+    (Jordan et al. 2024), ns_steps of them. dtype: of the products; None: the
+    fastest. (float64 for small float32 ones; on MPS, and for float64, the
+    input's.)"""
     check_tensor("updates", updates)
     if updates.ndim != 3 or not updates.is_floating_point():
         raise ValueError(
@@ -83,6 +87,7 @@ def orthogonalize(
             f"{tuple(updates.shape)} of {updates.dtype}"
         )
     _check_dtype(dtype)
+    ns_steps = whole_number("ns_steps", ns_steps, 1)
     m, n = sorted(updates.shape[1:])
     dtype = dtype or products_dtype(updates.device)
     if dtype == torch.float32 and m * n < 4096:
@@ -91,12 +96,9 @@ def orthogonalize(
         dtype = updates.dtype
     size = updates.norm(dim=(1, 2), keepdim=True)
     x = (updates / size.clamp(min=1e-7)).to(dtype)
-    if n < 2 * m:
-        parts = [1, 1, 1, 1, 1]
-    else:
-        parts = [3, 2] if dtype.itemsize >= 4 else [1, 2, 2]
-    for count in parts:
-        x = _rounds(x, count)
+    together = 2 if n >= 2 * m else 1  # rounds in one product
+    for done in range(0, ns_steps, together):
+        x = _rounds(x, min(together, ns_steps - done))
     return x.to(updates.dtype)
 
 # %% ../chapters/12_optimizers.ipynb #c12-063
@@ -106,15 +108,23 @@ class Muon(torch.optim.Optimizer):
 
     params: matrices, or groups of them. lr: the learning rate. weight_decay:
     as in AdamW. momentum: of the moving average. dtype: of the products;
-    None: what the device multiplies fastest.
+    None: what the device multiplies fastest. ns_steps: Newton-Schulz rounds.
     """
 
     def __init__(
-        self, params, lr=1e-3, *, weight_decay=0.1, momentum=0.95, dtype=None
+        self,
+        params,
+        lr=1e-3,
+        *,
+        weight_decay=0.1,
+        momentum=0.95,
+        dtype=None,
+        ns_steps=5,
     ):
         settings = dict(lr=lr, weight_decay=weight_decay, momentum=momentum)
+        settings |= {"dtype": dtype, "ns_steps": ns_steps}
         try:
-            super().__init__(params, settings | {"dtype": dtype})
+            super().__init__(params, settings)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"params must be matrices, or groups of them: {error}"
@@ -143,7 +153,8 @@ class Muon(torch.optim.Optimizer):
         momentum, lr = group["momentum"], group["lr"]
         torch._foreach_lerp_(averages, gradients, 1 - momentum)
         blended = torch._foreach_lerp(gradients, averages, momentum)
-        updates = orthogonalize(torch.stack(blended), group["dtype"])
+        rounds = group["dtype"], group["ns_steps"]
+        updates = orthogonalize(torch.stack(blended), *rounds)
         length = 0.2 * math.sqrt(max(updates.shape[1:]))
         torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
         torch._foreach_add_(matrices, updates.unbind(), alpha=-lr * length)
@@ -158,7 +169,9 @@ def _check_dtype(dtype: Any) -> None:
         )
 
 
-def _check_group(params, lr, weight_decay, momentum, dtype, **_) -> None:
+def _check_group(
+    params, lr, weight_decay, momentum, dtype, ns_steps, **_
+) -> None:
     """Raise a ValueError unless a group can be trained."""
     check_not_negative(lr=lr, weight_decay=weight_decay)
     if not holds(lambda m: 0 <= m < 1, momentum):
@@ -166,6 +179,7 @@ def _check_group(params, lr, weight_decay, momentum, dtype, **_) -> None:
             f"momentum must be from 0 to below 1, got {momentum!r}"
         )
     _check_dtype(dtype)
+    whole_number("ns_steps", ns_steps, 1)
     for p in params:
         if p.ndim != 2 or not p.numel() or not p.is_floating_point():
             raise ValueError(
@@ -235,7 +249,7 @@ def make_optimizers(
         made += [AdamW(groups, learning_rate, (0.9, 0.95), fused=fused)]
     if matrices:
         group = {"params": matrices, "share": float(muon)}
-        settings = {"weight_decay": weight_decay, "momentum": 0.9}
+        settings = dict(weight_decay=weight_decay, momentum=0.9, ns_steps=4)
         made += [Muon([group], learning_rate * muon, **settings)]
     return made
 

@@ -46,6 +46,12 @@ def test_the_verdict_names_who_is_ahead_and_whether_that_is_settled(more, ahead,
     assert found["difference"] == pytest.approx(more / 20)
 
 
+def test_nobody_is_ahead_of_an_equal():
+    same = torch.tensor([1.0, 0.0, 1.0])
+    said = verdict("in accuracy", "it", same, same.clone())["verdict"]
+    assert said == "the transformer and it are level, with a gap of 0 ± 0.000 in accuracy"
+
+
 def test_the_ngram_beside_a_decoder_is_the_one_that_counts_its_tokens():
     torch.manual_seed(0)
     model = Decoder(12, 8, embedding_dim=8, num_heads=1, num_layers=1)
@@ -112,8 +118,11 @@ def test_the_step_that_is_kept_is_the_lowest_of_equals_the_later_and_the_sentenc
     assert kept_step(history) == 9 and "the weights of step 9 are kept" in by_heart(history)
 
 
-def test_a_validation_loss_of_nothing_has_not_risen():
-    assert "rose by no more than one percent" in by_heart(History([1.0] * 4, [(2, 0.0), (4, 0.0)]))
+def test_a_validation_loss_of_next_to_nothing_has_not_risen():
+    assert "hardly higher" in by_heart(History([1.0] * 4, [(2, 0.0), (4, 0.0005)]))
+    tiny = [(i, 1e-6) for i in range(1, 3)] + [(i, 2e-4) for i in range(3, 20)]
+    assert not give_up(History([1.0] * 20, tiny))
+    assert give_up(History([1.0] * 20, [(i, 100 * v) for i, v in tiny]))
 
 
 def judged(labels):
@@ -167,20 +176,36 @@ def test_dividing_the_logits_changes_no_answer():
 
 
 def test_by_heart_tells_a_rise_from_noise():
-    def said(*values):
-        return by_heart(History([1.0] * 9, [(3 * i + 3, v) for i, v in enumerate(values)]))
+    def said(*values, losses=(9, 8, 7, 6, 5, 4, 3, 2, 1)):
+        return by_heart(History([*losses], [(3 * i + 3, v) for i, v in enumerate(values)]))
 
-    assert "after that it rose by no more than one percent" in said(3.0, 2.0, 2.01)
+    noise = said(3.0, 2.0, 2.01)
+    assert noise == (
+        "the validation loss was lowest at step 6 (2.000), and at step 9, the end, hardly higher; "
+        "the weights of step 6 are kept"
+    )
+    assert said(3.0, 2.0, 1.5).startswith("the validation loss was lowest at the end (1.500)")
     turned = said(3.0, 2.0, 2.5)
     assert turned.startswith("from step 6 on it learned by heart")
     assert turned.endswith("the weights of step 6 are kept")
+    worse = said(3.0, 2.0, 2.5, losses=[1] * 6 + [2] * 3)  # nothing was learned by heart
+    assert worse == (
+        "after step 6 the validation loss rose from 2.000 to 2.500 at step 9; "
+        "the weights of step 6 are kept"
+    )
     assert "nothing says whether they are the best" in said()
 
 
 def test_curves_hold_every_loss_once():
     history = History([4.0, 2.0, 3.0, 1.0, 9.0], [(2, 2.5), (4, 2.4)])
     assert curves(history) == {"steps": [2, 4], "train": [3.0, 2.0], "validation": [2.5, 2.4]}
-    assert curves(History([4.0, 2.0])) == {"steps": [2], "train": [3.0], "validation": [None]}
+    assert curves(History([4.0, 2.0])) == {
+        "steps": [1, 2],
+        "train": [4.0, 2.0],
+        "validation": [None, None],
+    }
+    long = curves(History([float(i) for i in range(100)]))
+    assert long["steps"] == list(range(5, 101, 5)) and long["train"][-1] == 97
 
 
 def test_the_report_is_what_is_written(tmp_path):
@@ -189,6 +214,9 @@ def test_the_report_is_what_is_written(tmp_path):
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert (results["best_step"], results["train_loss"], results["seconds"]) == (2, 2.0, 1.5)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    (other := tmp_path / "refit").mkdir()
+    again = write_report(other, history, 2, {"refit": True})["by_heart"]
+    assert again.endswith("; then trained anew on everything, to step 2")
     with pytest.raises(ValueError):  # no file that other programs cannot read
         write_report(tmp_path, History([math.nan]), 1, {})
     assert json.loads((tmp_path / "results.json").read_text()) == results

@@ -43,8 +43,10 @@ def verdict(
     found = compare(first, second, sources)
     ahead = "the transformer" if found.difference > 0 else name
     sentence = f"{ahead} is ahead by {abs(found.difference):.3f}"
+    if found.difference == 0:
+        sentence = f"the transformer and {name} are level, with a gap of 0"
     sentence += f" ± {found.error:.3f} {unit}"
-    if not found.settled:
+    if found.difference and not found.settled:
         sentence += ", which this test cannot tell from 0"
     return {
         "name": name,
@@ -113,12 +115,17 @@ def kept_step(history: History) -> int:
     return lowest(history)[0] if history.evaluations else len(history.losses)
 
 
+def has_risen(value: float, low: float) -> bool:
+    """Whether a loss lies above another by more than counts as nothing."""
+    return value > low + max(0.01 * low, 0.001)
+
+
 def give_up(history: History) -> bool:
     """Whether the validation loss has risen for long enough to stop."""
     values = [value for _, value in history.evaluations]
     low = min(values)
     since = len(values) - 1 - values.index(low)
-    return since >= PATIENCE and values[-1] > 1.01 * low
+    return since >= PATIENCE and has_risen(values[-1], low)
 
 # %% ../chapters/29_report.ipynb #c28r-102
 def by_heart(history: History) -> str:
@@ -131,16 +138,23 @@ def by_heart(history: History) -> str:
         )
     best, low = lowest(history)
     last, end = history.evaluations[-1]
-    if end <= 1.01 * low:
+    kept = f"the weights of step {best} are kept"
+    if best == last:
+        return f"the validation loss was lowest at the end ({low:.3f}); {kept}"
+    if not has_risen(end, low):
         return (
-            f"the validation loss was lowest at step {best} of {last} "
-            f"({low:.3f}): after that it rose by no more than one percent"
+            f"the validation loss was lowest at step {best} ({low:.3f}), and "
+            f"at step {last}, the end, hardly higher; {kept}"
         )
-    return (
-        f"from step {best} on it learned by heart: the validation loss rose "
-        f"from {low:.3f} to {end:.3f} at step {last}; the weights of step "
-        f"{best} are kept"
-    )
+    rose = f"the validation loss rose from {low:.3f} to {end:.3f}"
+    losses, span = history.losses, last - best
+    before, after = losses[max(0, best - span) : best], losses[best:last]
+    if sum(after) * len(before) < sum(before) * len(after):  # the means
+        return (
+            f"from step {best} on it learned by heart: {rose} at step {last} "
+            f"while the training loss fell; {kept}"
+        )
+    return f"after step {best} {rose} at step {last}; {kept}"
 
 # %% ../chapters/29_report.ipynb #c28r-111
 def best_temperature(
@@ -173,7 +187,9 @@ def curves(history: History) -> dict[str, list[Any]]:
     points: list[tuple[int, Any]] = [*history.evaluations]
     found: dict[str, list[Any]] = {"steps": [], "train": [], "validation": []}
     before = 0
-    for step, value in points or [(len(history.losses), None)]:
+    end = len(history.losses)
+    steps = range(0, end, max(1, math.ceil(end / 20)))  # without a validation
+    for step, value in points or [(s, None) for s in [*steps[1:], end]]:
         part = history.losses[before:step]
         found["steps"].append(step)
         found["train"].append(sum(part) / max(len(part), 1))
@@ -215,12 +231,14 @@ def write_report(
 
     kept: the step whose weights are kept.
     """
+    anew = f"; then trained anew on everything, to step {kept}"
+    refit = anew if found.get("refit") else ""
     results = found | {
         "steps": len(history.losses),
         "best_step": kept,
         "seconds": history.seconds,
         "train_loss": history.losses[-1],
-        "by_heart": by_heart(history),
+        "by_heart": by_heart(history) + refit,
         "curves": curves(history),
     }
     content = json.dumps(results, indent=2, allow_nan=False)

@@ -203,6 +203,9 @@ def test_leak():
 
     assert "other weights than it uses" in say("check_leak", by_map)
     assert "a hole at one position" in say("check_leak", last_border)
+    assert "a hole at the first position" in say(
+        "check_leak", lambda head: any(one_border(head.train(m), 2) for m in (True, False))
+    )
     assert "stopped" in say("check_leak", lambda head: torch.ones(2))
     assert say("check_leak", lambda head: None).startswith("Not yet")
     assert say("check_leak", lambda head: head.mask).startswith("Not yet")

@@ -202,7 +202,7 @@ def test_without():
     def hook(copy, h):
         copy.heads[h].register_forward_hook(lambda _, x, out: (0 * out[0], out[1]))
 
-    assert say("check_without", changed(hook)).startswith("Right")
+    assert "Without maps the head is still heard" in say("check_without", changed(hook))
     assert "Rows and bias" in say("check_without", changed(rows_and_bias))
     assert "One column" in say("check_without", changed(one_column))
     assert "its average" in say("check_without", changed(silent_query))

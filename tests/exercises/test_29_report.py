@@ -35,6 +35,18 @@ def read(table, over_columns=False, commonest=None, all_classes=False, accuracy=
     return sum(right) / total if accuracy is None else accuracy, base, min(shares)
 
 
+def by_diagonal(table):
+    """The share of the class that is right most often."""
+    rows = [sum(row) for row in table]
+    best = max(range(len(table)), key=lambda k: table[k][k])
+    return rows[best] / sum(rows)
+
+
+def read_right_ones(table):
+    """The lowest accuracy of the classes that are right at all."""
+    return min(row[k] / sum(row) for k, row in enumerate(table) if row[k])
+
+
 def no_care(table):
     """Divides by the sum of each row."""
     shares = [row[k] / sum(row) for k, row in enumerate(table)]
@@ -58,6 +70,8 @@ def no_care(table):
         (lambda table: (read(table)[0], *read(table)[:0:-1]), "comes second"),
         (lambda table: (*read(table)[:2], read(table)[1]), "diagonal over the sum of its row"),
         (lambda table: read(table) if table[1][1] else [0.5], "stopped with ValueError"),
+        (lambda table: (*read(table)[:1], by_diagonal(table), read(table)[2]), "right or not"),
+        (lambda table: (*read(table)[:2], read_right_ones(table)), "never right"),
     ],
 )
 def test_read(answer, said):
@@ -81,6 +95,11 @@ def stop(values, patience, first=True, margin=1.01, late=0):
         (lambda values, patience: stop(values, patience, margin=1.0), "noise"),
         (lambda values, patience: stop(values, patience, first=False), "the first one counts"),
         (lambda values: True, "stopped with TypeError"),
+        (lambda v, p: len(v) - 1 - v.index(min(v)) >= p and v[-1] > min(v) + 0.01, "small loss"),
+        (lambda values, patience: stop(values, patience, margin=1.05), "small loss"),
+        (lambda values, patience: stop(values, patience, margin=1.004), "large loss"),
+        (lambda values, patience: stop(values, patience, margin=1.018), "more than one"),
+        (lambda v, p: stop([*v[:-1], max(v[v.index(min(v)) :])], p), "not the highest"),
     ],
 )
 def test_stop(answer, said):

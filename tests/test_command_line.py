@@ -230,7 +230,7 @@ def test_resume_goes_on(writer, files):
         ),
         (
             ["train-decoder", "--train", "{}/word.txt", "--out", "{}/n"],
-            "tokens must hold at least",
+            "train must hold at least",
         ),
         (["train-decoder", "--train", "{}/a.txt", "--out", "{}/a.txt"], "out: "),
         (["train-decoder", "--train", "{}/a.txt", "--out", "{}/a.txt/x"], "out: "),
@@ -261,7 +261,7 @@ WRONG = [
     ("--dropout", "nan", "dropout must be from 0 to below 1"),
     ("--seed", "-1", "seed must be from 0 to 4294967295"),
     ("--seed", "4294967296", "seed must be from 0 to 4294967295"),
-    ("--block-size", "4000", "tokens must hold at least 2 * block_size + 1 = 8001 ids"),
+    ("--block-size", "4000", "train must hold at least 2 * block_size + 1 = 8001 tokens"),
     ("--embedding-dim", "600000000", "there is not enough memory; try a smaller block_size"),
 ]  # fmt: skip
 
@@ -761,7 +761,8 @@ def test_of_a_model_to_begin_with_nothing_is_chosen_that_it_has(writer, tmp_path
     (run, steps), chosen = planned[0], next(s for s in said.splitlines() if s.startswith("chosen"))
     names = [part.split()[-2] for part in chosen.split(": ")[1].split(", ")]
     assert names == ["batch_size", "learning_rate", "steps", "teacher_share"]
-    assert run.settings["dropout"] is None and run.settings["embedding_dim"] == 16
+    own = load_model(writer[0]).model.blocks[0].feed_forward.dropout.p
+    assert run.settings["dropout"] == own and run.settings["embedding_dim"] == 16
     assert run.settings["steps"] == steps > 100
 
 
@@ -920,3 +921,83 @@ def test_a_generator_has_the_counts_of_its_text_for_a_teacher(files, writer, tmp
         assert train(name, *more) == 0 and losses[0][0] is runs.language_loss
     assert train("f", "--from", writer[0], "--teacher-share", "0.5") == 0.5
     assert losses[0][0].func is runs.distillation_loss
+
+
+def test_an_empty_path_is_none_and_not_the_current_folder(writer, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text("the cat sat on the mat\n\n" * 40)
+    text = ["--train", files / "a.txt"]
+    for line in (
+        ["train-decoder", "--train", "", "--out", "n"],
+        ["train-decoder", *text, "--out", ""],
+        ["train-decoder", *text, "--out", "n", "--test", ""],
+        ["evaluate", writer[0], "--test", ""],
+        ["generate", ""],
+    ):
+        code, said = command(*line)
+        assert code == 2 and "must name a file or a folder, got ''" in said, line
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_text_with_line_breaks_is_answered_in_one_line(reader):
+    code, said = command("classify", reader[0], "--text", "good\nand  bad\r\n")
+    (line,) = (line for line in said.splitlines() if "\t" in line)
+    assert code == 0 and line.endswith("\tgood and bad")
+
+
+def test_pretraining_is_that_of_the_line_that_began_the_run(files, reader, tmp_path, monkeypatch):
+    line = ["train-classifier", "--train", files / "a.tsv"]
+    code, said = command(*line, "--out", tmp_path / "a", "--from", reader[0], "--pretrain", "own")
+    line += [*SMALL, "--block-size", "8"]
+    assert code == 2 and "pretrain: the model of --from is trained already" in last(said)
+
+    def killed(run):
+        raise MemoryError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "write_tokenizer", killed)  # it comes right after
+        assert command(*line, "--out", tmp_path / "a", "--pretrain", "own")[0] == 2
+    before = sorted(path.name for path in (tmp_path / "a").rglob("*"))
+    code, said = command(*line, "--out", tmp_path / "a", "--resume")
+    assert code == 2 and "began with it; give the line that began it" in last(said)
+    assert sorted(path.name for path in (tmp_path / "a").rglob("*")) == before
+    code, said = command(*line, "--out", tmp_path / "b")
+    assert code == 0 and json.loads(last(said))["settings"]["pretrain"] is None
+    code, said = command(*line, "--out", tmp_path / "b", "--resume", "--pretrain", "own")
+    assert code == 2 and "began without it" in last(said) and "masked training" not in said
+
+
+def test_a_run_is_not_taken_up_from_another_model(files, tmp_path):
+    line = ["train-decoder", "--train", files / "a.txt", "--out"]
+    more = ["--tokenizer", "word", "--block-size", "8", *SMALL]
+    for seed in "12":
+        assert command(*line, tmp_path / seed, *more, "--seed", seed)[0] == 0
+    short = ["--steps", "4", "--batch-size", "4", "--from"]
+    code, said = command(*line, tmp_path / "c", *short, tmp_path / "1")
+    assert code == 0 and json.loads(last(said))["settings"]["dropout"] is not None
+    code, said = command(*line, tmp_path / "c", *short, tmp_path / "2", "--resume")
+    assert code == 2 and "start_checksum was" in last(said)
+
+
+def test_what_is_too_short_or_labelled_otherwise_is_named(files, tmp_path):
+    (tmp_path / "short.txt").write_text("a few words")
+    (tmp_path / "other.tsv").write_text("neg\tbad\nnone\tso so\n")
+    line = ["train-classifier", "--train", files / "a.tsv", "--out", tmp_path / "n", *SMALL]
+    for more, message in (
+        (["--pretrain", tmp_path / "short.txt"], "error: pretrain must hold at least 2 *"),
+        (
+            ["--test", tmp_path / "other.tsv"],
+            "error: test: its labels must be among ['neg', 'pos']",
+        ),
+    ):
+        code, said = command(*line, *more)
+        assert code == 2 and last(said).startswith(message), said
+
+
+def test_a_refit_says_that_other_weights_are_kept(files, tmp_path):
+    line = ["train-classifier", "--train", files / "a.tsv", "--out", tmp_path / "r", *SMALL]
+    code, said = command(*line, "--refit", "--steps", "20")
+    found = json.loads(last(said))
+    assert code == 0 and found["by_heart"].endswith(f"on everything, to step {found['best_step']}")
+    rows = found["settings"]["batch_size"]
+    assert found["by_heart"] in said and rows <= len(read_labelled(files / "a.tsv"))

@@ -15,7 +15,6 @@ from tokenizers import models, Tokenizer
 from torch import nn
 
 from .batches import Sentences, Windows, encode_all
-from .batches import encode_labels
 from .checkpoints import Best, Checkpoints, Enough
 from .checkpoints import check_room, is_main_process
 from .classifier import Classifier, EncoderClassifier
@@ -116,6 +115,24 @@ def has_begun(out: Path) -> bool:
     """Whether a folder holds checkpoints of a run."""
     parts = "pretraining", "checkpoints"
     return any(any((out / part).glob("step-*")) for part in parts)
+
+
+def check_pretrain(out: Path, options: dict[str, Any]) -> None:
+    """ValueError unless pretraining is asked for as when the run began."""
+    given = options.get("pretrain") is not None
+    if given and options["start_from"] is not None:
+        raise ValueError(
+            "pretrain: the model of --from is trained already; give one of "
+            "the two"
+        )
+    parts = "pretraining", "checkpoints"
+    first, main = (any((out / part).glob("step-*")) for part in parts)
+    if (first or main) and first != given:
+        how = "with" if first else "without"
+        raise ValueError(
+            f"pretrain: the run in {str(out)!r} began {how} it; give the "
+            "line that began it, and --resume"
+        )
 
 
 def check_out(out: Path, resume: bool) -> None:
@@ -328,10 +345,22 @@ def write_tokenizer(run: Run) -> None:
         write_atomic(run.out / "tokenizer.json", content)
 
 # %% ../chapters/30_runs.ipynb #c29n-022a
+def check_long_enough(name: str, tokens: Any, block_size: int) -> None:
+    """ValueError unless a text has a window to learn from."""
+    least = 2 * block_size + 1
+    if len(tokens) < least:
+        raise ValueError(
+            f"{name} must hold at least 2 * block_size + 1 = {least} tokens "
+            f"to learn from, got {len(tokens)}; give more text or a smaller "
+            "block_size"
+        )
+
+
 def windows_of(run: Run, passages: list[Passage]) -> Windows:
     """Passages as windows of one long row of tokens, rare ones hidden."""
     T, B, seed = (run.settings[k] for k in BATCH)
     tokens = encode_all(texts_of(passages), run.tokenizer)
+    check_long_enough("train", tokens, T)
     return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)
 
 
@@ -400,7 +429,14 @@ def find_labels(run: Run) -> list[str]:
     labels = sorted({str(passage.label) for passage in run.split.train})
     if len(labels) < 2:
         raise ValueError(f"train must hold two labels, got {labels}")
-    encode_labels([*run.split.validation, *run.split.test], labels)
+    aside = {"validation": run.split.validation, "test": run.split.test}
+    for name, part in aside.items():
+        new = sorted({str(passage.label) for passage in part} - {*labels})
+        if new:
+            raise ValueError(
+                f"{name}: its labels must be among {labels}, those to learn "
+                f"from, got also {new}"
+            )
     if run.start and run.start.labels != labels:
         raise ValueError(
             f"from: the model knows the labels {run.start.labels}, the table "
@@ -413,6 +449,7 @@ def pretrain(encoder: Encoder, run: Run) -> None:
     """Train an encoder in place to guess hidden words of run.more."""
     tokens = encode_all(run.more, run.tokenizer)
     T, B, seed = (run.settings[k] for k in BATCH)
+    check_long_enough("pretrain", tokens, T)
     batches = MaskedWindows(tokens, T, B, seed)
     steps = steps_for(10, len(tokens), batches.batch_size * T)
     tell(f"{steps} steps of masked training on {len(tokens):,} tokens first")
@@ -478,9 +515,11 @@ class TableTask:
 
     def gather(self, run: Run) -> tuple[dict, str]:
         run.labels, text = find_labels(run), run.options["pretrain"]
+        run.settings["pretrain"] = None
         if text is not None:
             own = str(text) == "own"
             run.more = run.learned if own else texts_of(read_text(text))
+            run.settings["pretrain"] = "own" if own else "a text"
         rows = f"{len(run.learned):,} rows, {len(run.labels)} labels"
         return fit_table(len(run.learned), counts_first(run)), rows
 
@@ -516,12 +555,19 @@ class TableTask:
         return beside_bag_of_words(model, run.tokenizer, run.labels, run.split)
 
 # %% ../chapters/30_runs.ipynb #c29n-030
+def dropout_of(model: nn.Module) -> float:
+    """The share that a model drops in training, as it was made."""
+    parts = (m for m in model.modules() if isinstance(m, nn.Dropout))
+    return next((part.p for part in parts), 0.0)
+
+
 def prepare(task: TextTask | TableTask, options: dict[str, Any]) -> Run:
     """Check the options, read the text, and choose what was not given."""
     options = options | {"out": as_path(options["out"], "out")}
     settings = compared(options)
     start = load_start(options["start_from"], settings, task.model)
     check_out(options["out"], options["resume"])
+    check_pretrain(options["out"], options)
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     keep_memory()  # freed memory, for the next step
@@ -539,9 +585,10 @@ def prepare(task: TextTask | TableTask, options: dict[str, Any]) -> Run:
     fit_heads(settings, fitting)
     if start:
         part: Any = getattr(start.model, "encoder", start.model)
-        settings |= {**part.sizes, "dropout": options["dropout"]}
-        settings["tokenizer"] = "that of --from"
-        fitting["dropout"] = None  # it keeps its own
+        settings |= {**part.sizes, "tokenizer": "that of --from"}
+        settings["start_checksum"] = checksum(start.model.state_dict())
+        if settings["dropout"] is None:  # it keeps its own
+            settings["dropout"] = dropout_of(start.model)
     kind = tokenizer_for(run.learned, task.tokenizer)
     run.choose(tokenizer=kind, **fitting)
     run.tokenizer = find_tokenizer(run)
@@ -619,7 +666,7 @@ def report_on(
     warn_unknown(found["unknown"], "the test")
     results = {
         "task": task.name,
-        "settings": run.settings,
+        "settings": run.settings | {"batch_size": batches.batch_size},
         "tokens": int(len(history.losses) * tokens_in(batches)),
         "validation_loss": aside and aside[task.score],
         "validation": aside,

@@ -27,6 +27,11 @@ def code(error, wrong=2, pressed=130, other=1, none=0):
         (lambda error: 1 if isinstance(error, UnicodeError) else code(error), "A UnicodeError"),
         (lambda error: code(error, pressed=2), "Ctrl-C is 130"),
         (lambda error: code(error, other=2), "mistake in the program"),
+        (lambda error: 1 if isinstance(error, TypeError) else code(error, other=2), "else"),
+        (
+            lambda error: 1 if isinstance(error, PermissionError) else code(error),
+            "What inherits from OSError",
+        ),
         (lambda: 0, "stopped with TypeError"),
     ],
 )
@@ -51,13 +56,18 @@ def test_words(answer, said):
     assert said in verdict(CHAPTER, "check_words", answer)
 
 
-def made(count=lambda words: len(words), unique=lambda words: len(set(words)), missing=2):
+def made(
+    count=lambda words: len(words),
+    unique=lambda words: len(set(words)),
+    missing=2,
+    split=str.split,
+):
     app = typer.Typer()
 
     @app.command()
     def run(path: str, unique_: bool = typer.Option(False, "--unique")):
         try:
-            words = open(path).read().split()
+            words = split(open(path).read())
         except OSError:
             raise typer.Exit(missing) from None
         typer.echo((unique if unique_ else count)(words))
@@ -72,6 +82,7 @@ def made(count=lambda words: len(words), unique=lambda words: len(set(words)), m
         (lambda: None, "Not yet"),
         (lambda: made(count=lambda words: 7), "six words"),
         (lambda: made(unique=len), "Five of them"),
+        (lambda: made(split=lambda text: text.split(" ")), "six words"),
         (lambda: made(missing=1), "A missing file"),
         (lambda: 1 / 0, "stopped with ZeroDivisionError"),
     ],

@@ -71,6 +71,7 @@ def test_in_parts():
         (lambda *a: parts(*a, clear="each"), "Only some"),
         (lambda *a: parts(*a, clear="each", divide=False), "Only some"),
         (lambda *a: parts(*a, only=3), "Only some"),
+        (lambda m, f, b, n: parts(m, f, b, 4), "Not this for 2 parts"),
     ):
         said = judge(wrong, "check_in_parts")
         assert word in said and not said.startswith("Right"), said

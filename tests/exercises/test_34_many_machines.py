@@ -30,6 +30,8 @@ def test_combine():
     assert "sum" in judge("combine", lambda g, c: right(g, c) * sum(c))
     assert "by the machines" in judge("combine", lambda g, c: right(g, c) * sum(c) / len(g))
     assert "weights are still missing" in judge("combine", lambda g, c: (g[0] + g[1]) / 2)
+    fixed = judge("combine", lambda g, c: (6 * g[0] + 2 * g[1]) / 8)
+    assert "where is `counts` used" in fixed
     assert "changed the gradients" in judge("combine", in_place)
     assert "(6 a + 2 b) / 8" in judge("combine", lambda g, c: g[0])
     assert "stopped" in judge("combine", lambda g: g)

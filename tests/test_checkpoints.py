@@ -1,11 +1,14 @@
 """Runs that are killed, stopped and taken up: the same weights, refused when something differs."""
 
+import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -214,9 +217,46 @@ def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
     assert len(Checkpoints(tmp_path).files()) == 2
 
 
-def test_half_written_file_is_cleared_away(tmp_path):
-    (tmp_path / "step-000000004.safetensors.part").write_bytes(b"half")
-    assert Checkpoints(tmp_path).files() == [] and list(tmp_path.iterdir()) == []
+def test_half_written_file_is_cleared_away_by_a_run_and_not_by_a_look(tmp_path):
+    """Whoever looks into the folder of a run that is writing does not end it."""
+    half = tmp_path / "step-000000004.safetensors.part"
+    half.write_bytes(b"half")
+    assert Checkpoints(tmp_path).files() == [] and half.exists()
+    run(tmp_path, steps=2)
+    assert not half.exists()
+
+
+def test_copies_beside_the_checkpoints_are_left_alone(tmp_path):
+    copies = [tmp_path / f"step-{name}.safetensors" for name in ("000000002 copy", "best")]
+    for copy in copies:
+        copy.write_bytes(b"theirs")
+    run(tmp_path, steps=12, every=2, keep=1)
+    assert [path.name for path in Checkpoints(tmp_path).files()] == ["step-000000012.safetensors"]
+    assert all(copy.read_bytes() == b"theirs" for copy in copies)
+
+
+def test_the_best_weights_of_no_evaluation_are_missing_by_name(tmp_path):
+    best = Best(tmp_path / "new" / "best.safetensors", lambda model: math.nan)
+    model = Decoder(5, 4, embedding_dim=4, num_heads=1, num_layers=1)
+    assert math.isnan(best(model))
+    with pytest.raises(FileNotFoundError, match="path: .*no evaluation has been a number"):
+        best.load(model)
+    with pytest.raises(OSError, match="folder: .*fdinfo cannot be written to"):
+        Best("/proc/self/fdinfo/best.safetensors", lambda model: 1.0)
+
+
+def test_entered_twice_it_still_gives_ctrl_c_back(tmp_path):
+    before, kept = signal.getsignal(signal.SIGINT), Checkpoints(tmp_path)
+    with kept:
+        with kept:
+            pass
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_run_that_is_done_can_be_read_from_a_full_disk(tmp_path, monkeypatch):
+    done = run(tmp_path, steps=4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    assert_same(run(tmp_path, steps=4), done)
 
 
 def test_what_others_keep_in_the_folder_stays(tmp_path):

@@ -75,6 +75,11 @@ def test_what_nobody_meant_is_left_out_of_a_folder(tmp_path):
         (b"\x1f\x8b\x08\0\0", "is no text, it is a gzip file: unpack it"),
         (b"PK\x03\x04 and more", "is no text, it is a zip"),
         (b"%PDF-1.7", "is no text, it is a PDF file"),
+        (b"{\\rtf1\\ansi Hello", "is no text, it is a RTF file"),
+        (b"\xd0\xcf\x11\xe0\xa1", "is no text, it is a doc or xls"),
+        (b"BZh91AY&SY and more", "is no text, it is a bzip2 file"),
+        (b"PAR1 and more PAR1", "is no text, it is a Parquet file"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf", "there is no text in"),
         (b"\x89PNG\r\n\x1a\n", "is no text, it is a PNG file"),
         (b"\xed\xa0\xbd", "is not UTF-8 text"),  # half a character, as some programs write it
     ],
@@ -340,3 +345,44 @@ def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(PermissionError, match="in"):
         read_text(tmp_path)
+
+
+def test_words_that_look_like_a_program_s_mark_are_text(tmp_path):
+    for words in ("BZhang wrote a book.", "PAR1 is the first part.", "%PDF files begin like this."):
+        (tmp_path / "a.txt").write_text(words)
+        assert read_text(tmp_path / "a.txt")[0].text == words
+
+
+def test_marks_within_a_text_and_the_end_of_dos_are_no_letters(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfOne.\n\n\xef\xbb\xbfTwo.\n\x1a")
+    assert [p.text for p in read_text(tmp_path / "a.txt")] == ["One.", "Two."]
+
+
+def test_a_file_and_a_link_to_it_are_one_source(tmp_path):
+    (tmp_path / "b.txt").write_text("A text.")
+    (tmp_path / "a.txt").symlink_to("b.txt")
+    assert [p.source for p in read_text(tmp_path)] == [f"{tmp_path.name}/b.txt"]
+    (tmp_path / "c.txt").symlink_to("gone.txt")
+    with pytest.raises(FileNotFoundError, match="c.txt is a link to nothing"):
+        read_text(tmp_path)
+
+
+def test_blank_lines_at_the_ends_are_not_of_a_paragraph():
+    found = list(files.paragraphs("  \n \n  foo\n\nbar\n  "))
+    assert found == ["  foo", "bar"]
+
+
+def test_the_advice_for_another_encoding_can_be_typed(tmp_path):
+    (tmp_path / "my book.txt").write_bytes("né".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"-t UTF-8 '.*my book.txt' > new.txt"):
+        read_text(tmp_path / "my book.txt")
+
+
+def test_a_disk_without_room_is_no_network_without_a_way(server, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", full)
+    with pytest.raises(OSError, match="folder: .* cannot be written .No space left") as error:
+        fetch("toy", tmp_path)
+    assert not isinstance(error.value, ConnectionError)

@@ -299,6 +299,10 @@ def added(model):
     model.more = torch.nn.Parameter(torch.ones(2))
 
 
+def hooked(model):
+    model.blocks[0].register_forward_pre_hook(lambda block, given: (2 * given[0], *given[1:]))
+
+
 def subclass(model):
     model.__class__ = Gated
 
@@ -314,6 +318,7 @@ def subclass(model):
         (uneven, "blocks.1.feed_forward.dropout drops 0.5"),
         (added, "more is .2., not None"),
         (subclass, "itself, since that is what load_model builds, got Gated"),
+        (hooked, "blocks.0 has a hook in its forward pass"),
     ],
 )
 def test_what_would_come_back_as_another_model_is_refused_and_the_old_one_kept(
@@ -440,3 +445,53 @@ def test_a_link_stays_a_link_and_a_name_too_long_is_a_sentence(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
     with pytest.raises(OSError, match="could not be written .* what was there before is kept"):
         write_atomic(tmp_path / ("a" * 252), b"new")
+
+
+def test_a_loaded_model_no_longer_needs_its_file(tmp_path):
+    model, tokens = a_decoder(), torch.tensor([[4, 5, 6]])
+    save_model(tmp_path / "m", model, TOKENIZER)
+    loaded = load_model(tmp_path / "m").model
+    path = tmp_path / "m" / "model.safetensors"
+    with open(path, "r+b") as file:  # as `cp` does; the file stays the same one
+        file.write(b"\0" * path.stat().st_size)
+    assert torch.equal(loaded(tokens)[0], model(tokens)[0])
+
+
+def test_a_transposed_view_is_no_tied_weight(tmp_path):
+    model = Decoder(16, 8, **SIZES).eval()
+    model.projection.weight = torch.nn.Parameter(model.token_embedding.weight.T)
+    save_model(tmp_path / "m", model, train_tokenizer(["the cat sat"], "word", 16))
+    loaded, tokens = load_model(tmp_path / "m").model, torch.tensor([[3, 4, 5]])
+    assert torch.equal(loaded(tokens)[0], model(tokens)[0])
+
+
+def test_a_config_of_many_layers_is_refused_at_once(tmp_path):
+    save_model(tmp_path / "m", a_decoder(), TOKENIZER)
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    config["sizes"]["num_layers"] = 10**8
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="num_layers is 100000000, the weights are of fewer"):
+        load_model(tmp_path / "m")
+
+
+def test_what_is_no_damage_is_not_reported_as_damage(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="nowhere"):
+        read_checkpoint(tmp_path / "nowhere")
+    save_model(tmp_path / "m", a_decoder(), TOKENIZER)
+
+    def full(folder):
+        raise MemoryError("cannot allocate")
+
+    monkeypatch.setattr("transformer_lib.saving._read", full)
+    with pytest.raises(MemoryError):
+        load_model(tmp_path / "m")
+
+
+def test_ctrl_c_leaves_no_half_file(tmp_path, monkeypatch):
+    def pressed(number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "a.txt", b"new")
+    assert not list(tmp_path.iterdir())

@@ -44,6 +44,8 @@ SHAPES = {
     "a.csv": lines(lambda i, t, k: f'{k},"{t}"', "label,text"),
     "capitals.csv": lines(lambda i, t, k: f'{k},"{t}"', "Label,Text"),
     "index.csv": lines(lambda i, t, k: f'{i},"{t}",{k}', ",review,sentiment"),
+    "many names.csv": lines(lambda i, t, k: f'{i},a,"{t}",{k}', ",Title,Review Text,Rating"),
+    "gaps before marks.csv": lines(lambda i, t, k: f'{k}, "{t}"', "label, text"),
     "semicolons.csv": lines(lambda i, t, k: f"{t};{k}", "content;category"),
     "no names.csv": lines(lambda i, t, k: f'"{t}",{k}'),
     "tabs.csv": lines(lambda i, t, k: f"{k}\t{t}", "label\ttext"),
@@ -334,3 +336,62 @@ def test_what_json_escapes_is_composed_as_other_text(tmp_path):
     rows = [{"label": "a", "text": "a cafe\u0301"}, {"label": "b", "text": "a bar"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert read_table(tmp_path / "a.jsonl").passages[0].text == "a caf\u00e9"
+
+
+def said_of(tmp_path, name, content, **asked):
+    """What read_table answers: the number of rows, or its sentence."""
+    (tmp_path / name).write_text(content)
+    try:
+        return len(read_table(tmp_path / name, **asked).passages)
+    except ValueError as error:
+        return str(error)
+
+
+def test_open_quotes_swallow_no_rows_where_texts_hold_tabs(tmp_path):
+    rows = [f"{'np'[i % 2]}\tfilm {i} is fine" for i in range(40)]
+    rows[3], rows[37] = 'n\t"film 3 starts', 'n\tfilm 37 ends"'
+    rows[5] += "\tmore"
+    assert said_of(tmp_path, "a.tsv", "\n".join(rows)) == 40
+    quoted = [f'{"np"[i % 2]}\t"film {i}\nsecond {i}\tline\nthird"' for i in range(40)]
+    assert said_of(tmp_path, "b.tsv", "\n".join(quoted)) == 40
+
+
+def test_quoted_texts_may_begin_with_a_space(tmp_path):
+    rows = "\n".join(f'{1 + i % 4},"Firm {i}"," Firm {i}, of a town, is one."' for i in range(40))
+    assert said_of(tmp_path, "a.csv", rows, text_column=3, label_column=1) == 40
+    assert "put a text that holds" in said_of(tmp_path, "b.csv", "a,b, c\na,b, c\n")
+
+
+@pytest.mark.parametrize("asked", [{}, {"text_column": 3, "label_column": 1}])
+def test_names_of_columns_with_a_space_are_no_row(tmp_path, asked):
+    rows = [f'{1 + i % 4},Film {i},"It is number {i}, and a good one."' for i in range(40)]
+    content = "\n".join(["Class Index,Name,More Words", *rows])
+    assert "looks like names of columns" in said_of(tmp_path, "a.csv", content, **asked)
+
+
+def test_a_label_that_is_missing_once_makes_no_other_column_the_label(tmp_path):
+    rows = [f"{i}\t{'pn'[i % 2]}\t{2000 + i % 3}\tthis is text {i}" for i in range(40)]
+    rows[7] = "7\t\t2001\tthis is text 7"
+    assert "the label in 2 or 3" in said_of(tmp_path, "a.tsv", "\n".join(rows))
+    asked = {"text_column": 4, "label_column": 2}
+    assert "line 8: has no label" in said_of(tmp_path, "a.tsv", "\n".join(rows), **asked)
+
+
+def test_names_that_come_once_more_are_no_class(tmp_path):
+    rows = ["label,text", *(f"{'np'[i % 2]},film {i}" for i in range(20))]
+    assert "line 22: names the columns once more" in said_of(tmp_path, "a.csv", "\n".join(rows * 2))
+
+
+def test_lists_and_objects_are_no_texts(tmp_path):
+    for value in (["a", "b"], {"0": "a b"}):
+        line = json.dumps({"text": value, "label": "x", "more": value})
+        assert "holds a list or an object, no text" in said_of(tmp_path, "a.jsonl", line)
+    fine = json.dumps({"text": "a\r\nb", "label": "x", "more": [1]})
+    (tmp_path / "b.jsonl").write_text(fine)
+    assert read_table(tmp_path / "b.jsonl").passages[0].text == "a\nb"
+
+
+def test_columns_that_are_numbered_from_0_are_named_so(tmp_path):
+    content = "\n".join(["0,1", *(f"film {i} is fine,{i % 2}" for i in range(40))])
+    assert "say which is which" in said_of(tmp_path, "a.csv", content)
+    assert said_of(tmp_path, "a.csv", content, text_column=1, label_column=2) == 40

@@ -5,6 +5,7 @@ __all__ = ['Stoppable', 'is_main_process', 'Enough', 'Checkpoints', 'Best']
 import json
 import math
 import operator
+import re
 import shutil
 import signal
 import threading
@@ -196,12 +197,14 @@ class Stoppable:
         self.stopped = self.asked = None
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._stop)
+                before = signal.signal(number, self._stop)
+                self._before.setdefault(number, before)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before.clear()
         late = kind is None and self.asked is None
         if late and self.stopped is not None:  # nobody took note of it
             signal.raise_signal(self.stopped)
@@ -241,11 +244,22 @@ def _prepare(folder: Path) -> None:
         raise OSError(
             f"folder: {folder} cannot be made ({error.strerror})"
         ) from None
-    for part in folder.glob("step-*.part"):  # left by a killed run
-        part.unlink()
     trial = folder / ".transformer-lib-writes-here"
-    write_atomic(trial, b"")
-    trial.unlink()
+    try:
+        write_atomic(trial, b"")
+        trial.unlink()
+    except OSError as error:
+        why = error.__cause__ or error
+        raise OSError(
+            f"folder: {folder} cannot be written to "
+            f"({getattr(why, 'strerror', why)})"
+        ) from None
+
+
+def _clear_halves(folder: Path) -> None:
+    """Delete what a killed run had begun to write."""
+    for part in folder.glob("step-*.safetensors.part"):
+        part.unlink(missing_ok=True)
 
 
 def _drop_old(files: list[Path], new: Path, keep: int) -> None:
@@ -333,7 +347,10 @@ class _Resumable(Stoppable):
 
     def files(self) -> list[Path]:
         """The checkpoints in the folder, the newest first."""
-        return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
+        named = re.compile(r"step-\d{9,}\.safetensors")
+        found = self.folder.glob("step-*.safetensors")
+        own = [path for path in found if named.fullmatch(path.name)]
+        return sorted(own, reverse=True)
 
     def _enough(self) -> bool:
         known = self.stop is not None and bool(self._history.evaluations)
@@ -347,10 +364,13 @@ class _Resumable(Stoppable):
         run: dict[str, Any],
     ) -> int:
         """Take up the newest usable checkpoint; return its step, else 0."""
-        check_room(self.folder, model, self.keep)
+        if is_main_process():
+            _clear_halves(self.folder)
         self._history = history
         found = _newest_usable(self.files(), model, self.settings | run)
         step = _take_up(found, model, optimizers, history)
+        if step < run["steps"]:
+            check_room(self.folder, model, self.keep)
         if step < run["steps"] and self._enough():
             raise Enough(history)
         return step
@@ -403,8 +423,9 @@ class Checkpoints(_Resumable):
 class Best:
     """An evaluation that keeps the best weights, of equally good the later.
 
-    path: the file for them. evaluate(model): a number, lower is better. Give
-    the object to `train` as its `evaluate`. lowest: that of the weights kept.
+    path: the file for them; one that is there is taken for the best so far of
+    the same run. evaluate(model): a number, lower is better. Give the object
+    to `train` as its `evaluate`. lowest: that of the weights kept.
     """
 
     def __init__(self, path: str | Path, evaluate: Callable) -> None:
@@ -412,6 +433,8 @@ class Best:
             raise ValueError(f"evaluate must be a function, got {evaluate!r}")
         self.path, self.evaluate = as_path(path), evaluate
         self.lowest = math.inf
+        if is_main_process():
+            _prepare(self.path.parent)
         if self.path.is_file():
             before = read_checkpoint(self.path)[1]
             if not isinstance(before.get("lowest"), float):
@@ -431,6 +454,11 @@ class Best:
     def load(self, model: nn.Module) -> None:
         """Put the best weights into a model."""
         check_kind("model", model, nn.Module)
+        if not self.path.is_file():
+            raise FileNotFoundError(
+                f"path: {self.path} was not written, since no evaluation has "
+                "been a number yet"
+            )
         best, own = read_checkpoint(self.path)[0], unwrap(model).state_dict()
         shapes = [
             {k: v.shape for k, v in each.items()} for each in (best, own)

@@ -4,6 +4,7 @@ __all__ = ['read_text', 'Download', 'fetch']
 # %% ../chapters/24_files.ipynb #c24-002
 import os
 import re
+import shlex
 import stat
 import sys
 import unicodedata
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+from requests import RequestException
 
 from .text import Passage, as_path
 
@@ -26,27 +28,43 @@ MARKS = {
 BINARY = {
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip (or docx, xlsx)",
-    b"%PDF": "PDF",
-    b"BZh": "bzip2",
+    b"%PDF-": "PDF",
+    b"{\\rtf": "RTF",
+    b"\xd0\xcf\x11\xe0": "doc or xls (older Office)",
     b"\xfd7zXZ": "xz",
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"SQLite format 3\0": "SQLite",
-    b"PAR1": "Parquet",
 }
+BINARY |= {b"BZh%d1AY&SY" % level: "bzip2" for level in range(1, 10)}
 
 # %% ../chapters/24_files.ipynb #c24-012
+def one_form(text: str, name: str) -> str:
+    """A text composed (NFC), its lines ended by "\n", without byte-order
+    marks; ValueError if it holds a NUL."""
+    if "\0" in text:
+        raise ValueError(
+            f"{name} holds a NUL character at place {text.index(chr(0))}: it "
+            "is no text, or UTF-16 without a byte-order mark"
+        )
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", text.replace("\ufeff", ""))
+
+
 def decode(content: bytes, name: str) -> str:
     """The text in these bytes, composed (NFC), its lines ended by "\n".
 
     UTF-8, or what a byte-order mark says. ValueError for anything else.
     """
-    for start, kind in BINARY.items():
-        if content.startswith(start):
-            raise ValueError(
-                f"{name} is no text, it is a {kind} file: unpack it, or save "
-                "its text as UTF-8"
-            )
+    kinds = [k for start, k in BINARY.items() if content.startswith(start)]
+    if content.startswith(b"PAR1") and content.endswith(b"PAR1"):
+        kinds.append("Parquet")
+    if kinds:
+        raise ValueError(
+            f"{name} is no text, it is a {kinds[0]} file: unpack it, or save "
+            "its text as UTF-8"
+        )
     found = (kind for mark, kind in MARKS.items() if content.startswith(mark))
     encoding = next(found, "utf-8")
     try:
@@ -55,20 +73,14 @@ def decode(content: bytes, name: str) -> str:
         place = error.start + len(content) - len(error.object)  # the mark
         hint = "it is damaged or cut short"
         if encoding == "utf-8":
-            hint = "if an older program wrote it, convert it first: "
-            hint += f"iconv -f WINDOWS-1252 -t UTF-8 {name}"
+            hint = "if an older program wrote it, convert it first, from the "
+            hint += "encoding of that program: iconv -f WINDOWS-1252 -t UTF-8 "
+            hint += f"{shlex.quote(name)} > new.txt (WINDOWS-1251 if Russian)"
         raise ValueError(
             f"{name} is not {encoding.upper().removesuffix('-SIG')} text "
             f"(byte {place}); {hint}"
         ) from None
-    if "\0" in text:
-        raise ValueError(
-            f"{name} holds a NUL character at place {text.index(chr(0))}: it "
-            "is no text, or UTF-16 without a byte-order mark"
-        )
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", text)
+    return one_form(text.removesuffix("\x1a"), name)  # the end, for MS-DOS
 
 # %% ../chapters/24_files.ipynb #c24-016
 def printable(name: str) -> str:
@@ -118,8 +130,9 @@ def text_files(folder: Path) -> list[Path]:
     """The .txt and .md files below a folder, in a fixed order.
 
     Left out: what is hidden (".venv", "._a.txt"), folders that hold what
-    others wrote (SKIPPED), and folders behind symbolic links. OSError for a
-    folder that cannot be listed.
+    others wrote (SKIPPED), folders behind symbolic links, and a link to a
+    file that is there itself. OSError for a folder that cannot be listed, or
+    a link to nothing.
     """
     found = []
     for place, folders, names in os.walk(folder, onerror=end_reading):
@@ -133,11 +146,17 @@ def text_files(folder: Path) -> list[Path]:
             for name in names
             if name.lower().endswith((".txt", ".md")) and name[0] != "."
         ]
-    return sorted(file for file in found if file.is_file())
+    found.sort(key=lambda file: (file.is_symlink(), file))
+    for file in found:
+        if not file.exists():
+            raise FileNotFoundError(f"{file} is a link to nothing")
+    real = {os.path.realpath(f): f for f in reversed(found) if f.is_file()}
+    return sorted(real.values())
 
 # %% ../chapters/24_files.ipynb #c24-021
 def paragraphs(text: str) -> Iterator[str]:
     """The blocks between blank lines, without those lines."""
+    text = re.sub(r"\A(?:[^\S\n]*\n)+|(?:\n[^\S\n]*)+\Z", "", text)
     start = 0
     for gap in re.finditer(r"\n\s*\n|\Z", text):
         block = text[start : gap.start()].strip("\n")
@@ -209,11 +228,15 @@ def downloader(
     def download(address: str, output: str, pup: object) -> None:
         try:
             pooch.HTTPDownloader(timeout=30)(address, output, pup)
-        except OSError as error:  # everything that requests can raise
+        except RequestException as error:
             raise ConnectionError(
                 f"{name!r} could not be fetched from {address} "
                 f"({type(error).__name__}); connect, or use a text of your "
                 "own (read_text)"
+            ) from None
+        except OSError as error:
+            raise OSError(
+                f"folder: {output} cannot be written ({error.strerror})"
             ) from None
         received.append(Path(output).stat().st_size)
 

@@ -66,6 +66,9 @@ def write_atomic(path: str | Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise _kept(Path(path), error) from error
+    except BaseException:  # Ctrl-C
+        part.unlink(missing_ok=True)
+        raise
     _sync_folder(target.parent)  # the new name as well
 
 # %% ../chapters/26_saving.ipynb #c25-061
@@ -176,9 +179,14 @@ def read_checkpoint(
     try:
         with safe_open(path, "pt") as file:
             noted = (file.metadata() or {}).get("transformer_lib")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {
+                name: file.get_tensor(name).clone()  # the file may change
+                for name in file.keys()
+            }
         metadata = {} if noted is None else json.loads(noted)
         kept = None if noted is None else metadata.pop("checksum")
+    except (MemoryError, OSError):
+        raise  # no damage of the file
     except Exception as error:  # whatever the damage makes of it
         raise ValueError(f"{path} cannot be read ({error})") from None
     if noted is not None and kept != checksum(tensors, metadata):
@@ -211,8 +219,16 @@ def build(config: dict[str, Any]) -> Decoder | EncoderClassifier:
     )
 
 
+def _layers(config: Any) -> int:
+    """How many blocks a config asks for, 0 if it cannot be read."""
+    try:
+        return operator.index(config["sizes"]["num_layers"])
+    except (KeyError, TypeError):
+        return 0  # `build` says what is wrong with it
+
+
 def _on_paper(config: dict[str, Any]) -> Decoder | EncoderClassifier:
-    """The same, with shapes but no numbers: it takes no memory."""
+    """The same, with shapes but no numbers: its weights take no memory."""
     with torch.device("meta"):
         return build(config)
 
@@ -227,10 +243,10 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 def _tied(model: nn.Module) -> dict[str, str]:
     """Each further name of a parameter, and its first one."""
-    first: dict[tuple[int, torch.Size], str] = {}
+    first: dict[tuple, str] = {}
     tied = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        key = parameter.data_ptr(), parameter.shape
+        key = parameter.data_ptr(), parameter.shape, parameter.stride()
         if first.setdefault(key, name) != name:
             tied[name] = first[key]
     return tied
@@ -291,6 +307,9 @@ def _differs(model: nn.Module, twin: nn.Module) -> str | None:
         said = mine[name].extra_repr(), its[name].extra_repr()
         if said[0] != said[1]:
             return f"{name} has {said[0]}, not {said[1]}"
+    for name, module in model.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            return f"{name or 'model'} has a hook in its forward pass"
     return None
 
 # %% ../chapters/26_saving.ipynb #c25-071
@@ -426,8 +445,12 @@ def _tie(model: nn.Module, tied: dict[str, str]) -> None:
 def _read(folder: Path) -> Loaded:
     """The model of a folder; whatever is wrong with it raises something."""
     config = json.loads(_find(folder, "config.json").read_text("utf-8"))
-    model, tied = _on_paper(config), config.get("tied", {})
     weights, _ = read_checkpoint(_find(folder, "model.safetensors"))
+    if (layers := _layers(config)) > len(weights):  # it would take for ever
+        raise ValueError(
+            f"config: num_layers is {layers}, the weights are of fewer layers"
+        )
+    model, tied = _on_paper(config), config.get("tied", {})
     weights = _from_8_bits(weights)
     weights |= {name: weights[first] for name, first in tied.items()}
     model.load_state_dict(weights, assign=True)
@@ -456,6 +479,8 @@ def load_model(folder: str | Path) -> Loaded:
             )
     try:
         return _read(folder)
+    except (MemoryError, OSError):
+        raise
     except Exception as error:  # each library raises its own
         what = textwrap.shorten(str(error) or repr(error), 300)
         raise ValueError(

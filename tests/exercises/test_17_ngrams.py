@@ -108,13 +108,15 @@ def test_interpolate():
 
     def by_loop(row, lower, d):
         total, followers = float(row.sum()), sum(c > 0 for c in row.tolist())
+        if not total:
+            return lower
         return [
             max(c - d, 0) / total + d * followers / total * p
             for c, p in zip(row.tolist(), lower.tolist(), strict=True)
         ]
 
     def by_numpy(row, lower, d):
-        kept = np.maximum(row.numpy() - d, 0) / row.numpy().sum()
+        kept = np.maximum(row.numpy() - d, 0) / max(row.numpy().sum(), 1)
         return kept + (1 - kept.sum()) * lower.numpy()
 
     def no_clamp(row, lower, d, followers=3):
@@ -122,6 +124,8 @@ def test_interpolate():
 
     assert verdict(CHAPTER, check, by_loop).startswith("Right")
     assert verdict(CHAPTER, check, by_numpy).startswith("Right")
+    unseen = verdict(CHAPTER, check, lambda row, *more: by_numpy(row / row.sum() * 8, *more))
+    assert "without followers hands everything down" in unseen
     assert "clamp at 0." in verdict(CHAPTER, check, no_clamp)
     assert "clamp at 0," in verdict(CHAPTER, check, lambda *a: no_clamp(*a, followers=4))
 

@@ -107,7 +107,7 @@ def test_bug_right(answer):
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (twice, "enters the cache twice"),
+        (twice, "how often each token is fed"),
         (uncached, "more than once"),
         (lambda d, ids, n: ids + repaired(d, ids, n), "without the prompt"),
         (lambda d, ids, n: [0] * n, "still differs"),

@@ -103,7 +103,7 @@ def test_interpolate():
     check = "check_interpolate"
 
     def right(row, lower, d):
-        kept = torch.stack([max(c - d, c * 0) for c in row]) / row.sum()
+        kept = torch.stack([max(c - d, c * 0) for c in row]) / row.sum().clamp(min=1)
         return kept + (1 - kept.sum()) * lower
 
     def by_loop(row, lower, d):

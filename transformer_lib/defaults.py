@@ -114,6 +114,7 @@ def hide_rare(tokens: Tensor, vocab_size: int) -> Tensor:
         raise ValueError("tokens must be contiguous: they change in place")
     row = tokens.view(-1)
     once = torch.bincount(row, minlength=vocab_size) == 1
+    once[: len(SPECIAL_TOKENS)] = False  # <end> stays, if there is one alone
     chance = torch.Generator().manual_seed(0)
     for part in row.split(1 << 20):  # a text may have half a gigabyte
         half = torch.rand(len(part), generator=chance) < 0.5

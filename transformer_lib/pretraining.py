@@ -65,7 +65,7 @@ class MaskedWindows(Windows):
     tokens, block_size, batch_size, seed: as in Windows. share: of the tokens
     to ask for, between 0 and 1. `windows(step)` returns (inputs, targets),
     both (B, T), a function of seed and step alone: other positions are hidden
-    each time a window comes back (Liu et al. 2019).
+    each time a stretch of text comes back (Liu et al. 2019).
     """
 
     def __init__(

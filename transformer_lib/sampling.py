@@ -90,7 +90,7 @@ def stream(
     prompts: rows of ids, of any lengths above 0. Past block_size tokens it
     goes on with the last half of them. stop: ids after which a row repeats
     its stop token; all stopped ends it. banned: ids never drawn. seed: makes
-    the draws repeatable. cached=False: the same tokens, more slowly. The
+    the draws repeatable. cached=False: the same up to rounding, slower. The
     other arguments as in probabilities. Until it ends the decoder is in
     evaluation mode: run one stream of a decoder at a time.
     """

@@ -7,7 +7,8 @@ each character from at least half a context (20,000 of them), and `windows_loss`
 windows of the context, every position of a window counted, as others publish it.
 
 The text: the prose of the standard library, split by source; or --text FILE, first nine tenths to
-learn from and the last tenth to judge by. Two runs at a time, one thread each.
+learn from and the last tenth to judge by. One thread; with --processes 2 two runs at a time, which
+slow each other down.
 """
 
 import argparse
@@ -107,7 +108,7 @@ def main():
     parser.add_argument(
         "--judged", type=int, help="characters to judge by; default: all that are set aside"
     )
-    parser.add_argument("--processes", type=int, default=2, help="runs at a time")
+    parser.add_argument("--processes", type=int, default=1, help="runs at a time")
     asked = parser.parse_args()
     steps = max(1, asked.characters // (T * B))
 

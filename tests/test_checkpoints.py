@@ -287,7 +287,15 @@ def test_an_object_that_was_stopped_may_be_used_again(tmp_path):
     assert ends == ["saved after step 4", 9]
 
 
-def test_a_request_that_comes_in_the_last_step_is_not_lost(tmp_path):
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, also where the tests run in the background, where it is not by custom."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_request_that_comes_in_the_last_step_is_not_lost(tmp_path, heard):
     windows = Windows(torch.arange(200) % 50, 16, 4)
 
     def late(step):

@@ -550,7 +550,7 @@ def of_texts_to_runs() -> Iterator[Line]:
         ("Best: a foreign file", "was not written by Best", lambda: best("foreign")),
         ("Best: of another model", "other is of another model", lambda: best("other").load(DECODER)),
         ("Best: load, None", "model must be of the class Module", lambda: best("other").load(None)),
-        ("Best: load, no file", "cannot be read", lambda: best("none").load(DECODER)),
+        ("Best: load, no file", "no evaluation has been a number", lambda: best("none").load(DECODER)),
         ("Best", None, lambda: (best("best")(DECODER), best("best").load(DECODER))),
         ("classification_loss: None", "batch must be the tensors (tokens, padding_mask, labels), got (NoneType)", lambda: classification_loss(READER, None)),
         ("classification_loss: a text", "batch must be the tensors (tokens, padding_mask, labels), got (", lambda: classification_loss(READER, "abc")),
@@ -895,7 +895,11 @@ def table() -> Iterator[Line]:
         "cannot be read",
     )
     yield "read_checkpoint: empty", lambda: read_checkpoint(file("z", b"")), "cannot be read"
-    yield "read_checkpoint: missing", lambda: read_checkpoint(FOLDER / "none"), "cannot be read"
+    yield (
+        "read_checkpoint: missing",
+        lambda: read_checkpoint(FOLDER / "none"),
+        "path: there is no file",
+    )
     yield "Checkpoints: every 0", lambda: Checkpoints(FOLDER / "c", every=0), "every and keep"
     yield (
         "Checkpoints: settings",

@@ -17,6 +17,7 @@ from torch import nn
 from .batches import Sentences, Windows, encode_all
 from .checkpoints import Best, Checkpoints, Enough
 from .checkpoints import check_room, is_main_process
+from .checks import check_seed
 from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .defaults import begin_as_naive_bayes, check_settings
@@ -359,6 +360,7 @@ def check_long_enough(name: str, tokens: Any, block_size: int) -> None:
 def windows_of(run: Run, passages: list[Passage]) -> Windows:
     """Passages as windows of one long row of tokens, rare ones hidden."""
     T, B, seed = (run.settings[k] for k in BATCH)
+    check_seed(seed)
     tokens = encode_all(texts_of(passages), run.tokenizer)
     check_long_enough("train", tokens, T)
     return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)

@@ -185,6 +185,8 @@ def read_checkpoint(
             }
         metadata = {} if noted is None else json.loads(noted)
         kept = None if noted is None else metadata.pop("checksum")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"path: there is no file {path}") from None
     except (MemoryError, OSError):
         raise  # no damage of the file
     except Exception as error:  # whatever the damage makes of it

@@ -250,9 +250,10 @@ def train(
     """Train a model in place and return what the run went through.
 
     batches(step): the batch of a step. loss_fn(model, batch): its mean loss.
-    learning_rate: the largest, reached after warmup steps. warmup: None is a
-    twentieth of steps. muon: see make_optimizers. average: the share of the run that the weights of
-    evaluations and the result are averaged over, 0 to 1 (see WeightAverage).
+    learning_rate: the largest, reached after warmup steps (warmup None: a
+    twentieth of all). muon: see make_optimizers. average: the share of the
+    run that the weights of evaluations and the result are averaged over, 0
+    to 1 (see WeightAverage).
     evaluate(model): every evaluate_every steps and at the end. stop(history):
     asked after it, True ends the run; several processes must answer alike.
     FloatingPointError when a loss is no longer finite.

@@ -370,6 +370,8 @@ def test_a_file_and_a_link_to_it_are_one_source(tmp_path):
 def test_blank_lines_at_the_ends_are_not_of_a_paragraph():
     found = list(files.paragraphs("  \n \n  foo\n\nbar\n  "))
     assert found == ["  foo", "bar"]
+    many = "\n" * 200_000  # in a time that grows as the text does
+    assert list(files.paragraphs(f"a{many}b{many}")) == ["a", "b"]
 
 
 def test_the_advice_for_another_encoding_can_be_typed(tmp_path):

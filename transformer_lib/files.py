@@ -156,8 +156,8 @@ def text_files(folder: Path) -> list[Path]:
 # %% ../chapters/24_files.ipynb #c24-021
 def paragraphs(text: str) -> Iterator[str]:
     """The blocks between blank lines, without those lines."""
-    text = re.sub(r"\A(?:[^\S\n]*\n)+|(?:\n[^\S\n]*)+\Z", "", text)
-    start = 0
+    first = len(text) - len(text.lstrip())  # the first letter
+    start, text = text.rfind("\n", 0, first) + 1, text.rstrip()
     for gap in re.finditer(r"\n\s*\n|\Z", text):
         block = text[start : gap.start()].strip("\n")
         start = gap.end()

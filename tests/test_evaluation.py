@@ -208,3 +208,11 @@ def test_over_one_source_nothing_is_settled():
         found = compare(values, [0.0] * len(values), sources)
         assert not found.settled and found.difference > 0
     assert compare([1.0, 1.0], [0.0, 0.0]).settled
+
+
+def test_over_one_source_the_error_is_not_known():
+    assert standard_error([1.0, 0.0, 1.0], ["a"] * 3) == standard_error([1.0]) == math.inf
+    tokenizer = train_tokenizer(["a b c d e"], "word", 10)
+    passages = [Passage(text, "one", label) for text, label in zip("abcd", "xxyy")]
+    found = per_class(a_reader(), tokenizer, ["x", "y"], passages, set())
+    assert found["accuracy_error"] is None

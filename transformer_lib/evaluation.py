@@ -75,8 +75,8 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
 # %% ../chapters/18_evaluation.ipynb #c18-015a
 def _redrawn_means(
     values: Any, sources: Sequence[Hashable] | None, draws: int, seed: int
-) -> tuple[float, Float[Tensor, "draws"]]:
-    """The mean of values, and its means when whole sources are redrawn."""
+) -> tuple[float, Float[Tensor, "draws"], int]:
+    """The mean, its means when whole sources are redrawn, and their number."""
     row = check_numbers("values", values).flatten()
     draws, seed = check_draws(row, draws, seed)
     n = len(row)
@@ -91,7 +91,7 @@ def _redrawn_means(
     for _ in range(draws):
         drawn = torch.randint(len(count), (len(count),), generator=chance)
         means.append(total[drawn].sum() / count[drawn].sum())
-    return row.mean().item(), torch.stack(means)
+    return row.mean().item(), torch.stack(means), len(count)
 
 # %% ../chapters/18_evaluation.ipynb #c18-015n
 def standard_error(
@@ -104,9 +104,11 @@ def standard_error(
     """The error of the mean of values: its spread when sources are redrawn.
 
     values: one a sentence, or token. sources: what each belongs to; None
-    means that each stands for itself (Efron 1979).
+    means that each stands for itself (Efron 1979). Infinite if there is one
+    source only.
     """
-    return _redrawn_means(values, sources, draws, seed)[1].std().item()
+    _, means, units = _redrawn_means(values, sources, draws, seed)
+    return means.std().item() if units > 1 else math.inf
 
 # %% ../chapters/18_evaluation.ipynb #c18-016
 class Comparison(NamedTuple):
@@ -143,9 +145,8 @@ def compare(
             "first and second must be as long as each other, got "
             f"{tuple(one.shape)} and {tuple(other.shape)}"
         )
-    mean, means = _redrawn_means(one - other, sources, draws, seed)
+    mean, means, units = _redrawn_means(one - other, sources, draws, seed)
     low, high = means.quantile(torch.tensor([0.025, 0.975]).double()).tolist()
-    units = one.numel() if sources is None else len(set(sources))
     if units < 2:  # nothing to redraw
         low, high = -math.inf, math.inf
     return Comparison(mean, means.std().item(), low, high)
@@ -369,12 +370,13 @@ def per_class(
     cells = torch.bincount(true * K + found, minlength=K * K)
     old = torch.tensor([normalize_text(p.text) in seen for p in passages])
     unknown = rows.tokens[rows.mask] == UNK
+    error = standard_error(right, [p.source for p in passages])
     return {
         "sentences": len(passages),
         "unknown": unknown.double().mean().item(),
         "nats_per_sentence": _finite(F.nll_loss(log_probs, true).item()),
         "accuracy": right.double().mean().item(),
-        "accuracy_error": standard_error(right, [p.source for p in passages]),
+        "accuracy_error": error if math.isfinite(error) else None,
         "accuracy_per_class": {
             name: _share(right, true == k) for k, name in enumerate(names)
         },

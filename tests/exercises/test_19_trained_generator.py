@@ -123,6 +123,28 @@ def with_gaps(text, source):
     return best[-1][-1]
 
 
+def first_places(text, source):
+    """Looks for each word in one place only."""
+    a, b, best = text.split(), source.split(), 0
+    for i, word in enumerate(a):
+        n, j = 0, b.index(word) if word in b else len(b)
+        while i + n < len(a) and j + n < len(b) and a[i + n] == b[j + n]:
+            n += 1
+        best = max(best, n)
+    return best
+
+
+def begins_anew(text, source):
+    """Drops the whole run where it cannot go on, with the words that it shares."""
+    run, best = [], 0
+    for word in text.split():
+        run = [*run, word]
+        if f" {' '.join(run)} " not in f" {' '.join(source.split())} ":
+            run = [word] if word in source.split() else []
+        best = max(best, len(run))
+    return best
+
+
 def characters(text, source):
     return difflib.SequenceMatcher(None, text, source, autojunk=False).find_longest_match().size
 
@@ -140,6 +162,8 @@ def test_longest_right(answer):
         (substring, "not characters"),
         (characters, "the unit"),
         (with_gaps, "a gap"),
+        (first_places, "false start"),
+        (begins_anew, "false start"),
         (lambda t, s: table(t.lower(), s.lower()), "capitals"),
         (lambda t, s: t.split()[: table(t, s)], "not the run"),
         (lambda t, s: len(set(t.split()) & set(s.split())), "It fails"),

@@ -1,4 +1,4 @@
-"""The checks of chapter 24 accept what is right and name what is wrong."""
+"""The checks of chapter 36 accept what is right and name what is wrong."""
 
 import pytest
 import torch

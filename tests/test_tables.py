@@ -395,3 +395,42 @@ def test_columns_that_are_numbered_from_0_are_named_so(tmp_path):
     content = "\n".join(["0,1", *(f"film {i} is fine,{i % 2}" for i in range(40))])
     assert "say which is which" in said_of(tmp_path, "a.csv", content)
     assert said_of(tmp_path, "a.csv", content, text_column=1, label_column=2) == 40
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ('{"text": "a b", "label": NaN}\n', "a.jsonl, line 1: has no label"),
+        ('{"text": NaN, "label": "x"}\n', "a.jsonl, line 1: has no text"),
+        ('{"text": %s, "label": "x"}\n' % ("1" * 5000), "a.jsonl, line 1: not JSON"),
+        ('{"text": "a b"}\n', "a.jsonl, line 1: must have a label and a text"),
+        ('{}\n{"text": "a b", "label": "x"}\n', "a.jsonl, line 1: must have a label and a text"),
+        ('{\n "text": "a b",\n "label": "x"\n}\n', "line 1: not JSON with an object in each line"),
+    ],
+)
+def test_json_without_a_text_and_a_label_is_named_by_its_line(tmp_path, content, words):
+    assert words in said_of(tmp_path, "a.jsonl", content)
+
+
+def test_one_known_name_of_three_columns_makes_no_row_of_them(tmp_path):
+    rows = [f"{i},word{i},{'it en'.split()[i % 2]}" for i in range(20)]
+    content = "\n".join(["id,word,language", *rows])
+    assert "has the columns ['id', 'word', 'language']" in said_of(tmp_path, "a.csv", content)
+    for text in ("word", 2):
+        assert said_of(tmp_path, "a.csv", content, text_column=text, label_column=3) == 20
+    again = "\n".join(["id,topic,one", *rows, "21,topic,two"])  # a word that comes again is no name
+    assert said_of(tmp_path, "b.csv", again, text_column=2, label_column=3) == 22
+
+
+def test_a_label_of_two_lines_is_none(tmp_path):
+    content = 'text,label\na b,"pos\nc d,neg"\ne f,pos\n'
+    assert "line 2: the label would hold a tab or a line break" in said_of(
+        tmp_path, "a.csv", content
+    )
+
+
+def test_nothing_found_can_be_shown():
+    assert str(Found([], "a.tsv: empty")).split("\n")[:2] == [
+        "a.tsv: empty",
+        "0 texts, 0 characters, 0 words",
+    ]

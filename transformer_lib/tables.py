@@ -16,7 +16,7 @@ from .files import find, one_form, read_file
 from .text import Passage, check_texts, count_words
 
 # %% ../chapters/25_tables.ipynb #c24-034
-TableRow = tuple[int, list[str]]  # the line's number, the cells
+TableRow = tuple[int, list[Any]]  # the line's number, the cells
 
 
 def csv_rows(text: str, name: str, delimiter: str) -> Iterator[TableRow]:
@@ -73,31 +73,19 @@ def tab_rows(text: str, name: str) -> list[TableRow]:
     return rows if swallowed else quoted
 
 # %% ../chapters/25_tables.ipynb #c24-038
-NO_CELL = "\0"  # begins a cell that holds a list or an object
-
-
 def json_rows(text: str, name: str) -> Iterator[TableRow]:
     """The rows of JSON Lines, or of a JSON list; the first names the keys."""
-    keys: list[str] = []
+    keys: list[str] | None = None
     for number, value in json_values(text, name):
         if not isinstance(value, dict):
             raise ValueError(
                 f"{name}, line {number}: must be an object, as in "
                 '{"label": "cat", "text": "It sat."}'
             )
-        if not keys:
+        if keys is None:
             keys = list(value)
-            yield 0, keys
-        where = f"{name}, line {number}"
-        yield number, [json_cell(value.get(key), where) for key in keys]
-
-
-def json_cell(value: Any, where: str) -> str:
-    """A value as a cell; what is a list or an object is marked, and is
-    refused where a text or a label should be."""
-    if isinstance(value, (list, dict)):
-        return NO_CELL + json.dumps(value)
-    return "" if value is None else one_form(str(value), where)
+            yield number, keys
+        yield number, [value.get(key) for key in keys]
 
 
 def json_values(text: str, name: str) -> Iterator[tuple[int, Any]]:
@@ -111,9 +99,10 @@ def json_values(text: str, name: str) -> Iterator[tuple[int, Any]]:
         for number, line in lines:
             if line.strip():
                 yield number, json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{name}, line {number}: not JSON ({error})"
+            f"{name}, line {number}: not JSON with an object in each line, or "
+            f"a list of them ({error})"
         ) from None
 
 # %% ../chapters/25_tables.ipynb #c24-030
@@ -158,13 +147,22 @@ def by_header(rows: list[TableRow]) -> tuple[int, int] | None:
     text, label = named(first, TEXT_NAMES), named(first, LABEL_NAMES)
     if text is not None and label is not None:
         return (text, label) if text != label else None
-    known = label if text is None else text  # of two columns, one has a name
-    if known is None or len(first) != 2 or any(" " in c for c in first):
-        return None
-    again = [cells[known] for _, cells in rows[1:] if len(cells) == 2]
-    if first[known] in again:
+    known = one_name(rows)
+    if known is None or len(first) != 2:
         return None
     return (known, 1 - known) if label is None else (1 - known, known)
+
+
+def one_name(rows: list[TableRow]) -> int | None:
+    """The column of the text or label whose name stands in the first row, and
+    in no row below it."""
+    first = rows[0][1]
+    text, label = named(first, TEXT_NAMES), named(first, LABEL_NAMES)
+    known = label if text is None else text
+    if known is None or any(" " in cell for cell in first):
+        return None
+    again = [c[known] for _, c in rows[1:] if len(c) == len(first)]
+    return None if first[known] in again else known
 
 # %% ../chapters/25_tables.ipynb #c24-048
 def by_content(rows: list[TableRow], name: str) -> tuple[int, int]:
@@ -253,7 +251,7 @@ def columns_of(
                 given[option] = place
     names = {str(wanted).strip().casefold() for wanted in said.values()}
     names = {name for name in names if not name.isdecimal()}
-    header = form == "JSON" or found is not None
+    header = form == "JSON" or found is not None or one_name(rows) is not None
     header = header or any(cell.strip().casefold() in names for cell in first)
     counted = [str(place) for place in range(len(first))]  # as pandas does
     header = header or [cell.strip() for cell in first] == counted
@@ -289,7 +287,7 @@ def even(
     """
     width, widths = len(rows[0][1]), Counter(len(cells) for _, cells in rows)
     for number, cells in rows:
-        if len(cells) == 1:
+        if len(cells) < 2:
             raise ValueError(
                 f"{name}, line {number}: must be a label, a tab and a text"
                 if form == "tab-separated"
@@ -357,19 +355,27 @@ def check_names_once(rows: list[TableRow], name: str) -> None:
             )
 
 
+def cell_text(cell: Any, where: str) -> str:
+    """A cell as text, "" for null and NaN; ValueError for more than one."""
+    if isinstance(cell, (list, dict)):
+        raise ValueError(f"{where}: holds a list or an object, no text")
+    missing = cell is None or cell != cell
+    return "" if missing else one_form(str(cell), where).strip()
+
+
 def check_rows(found: list[Passage], name: str) -> None:
     """ValueError for a table without rows, or a row without text or label."""
     if not found:
         raise ValueError(f"{name} holds no labelled text")
     for passage in found:
         where = f"{name}, line {passage.source.rpartition(':')[2]}"
-        if NO_CELL in (passage.text[:1], str(passage.label)[:1]):
-            raise ValueError(f"{where}: holds a list or an object, no text")
         if not passage.text or not passage.label:
             missing = "label" if passage.text else "text"
             raise ValueError(f"{where}: has no {missing}")
-        if "\t" in passage.label:
-            raise ValueError(f"{where}: the label would hold a tab")
+        if {*"\t\n"} & {*passage.label}:
+            raise ValueError(
+                f"{where}: the label would hold a tab or a line break"
+            )
     check_texts([passage.text for passage in found], f"the texts of {name}")
 
 
@@ -416,10 +422,11 @@ class Found:
             each = [f"{label} {n:,}" for label, n in self.classes.items()]
             more = f" and {len(each) - 12} more" if len(each) > 12 else ""
             lines.append(f"{len(each)} labels: {', '.join(each[:12])}{more}")
-        first = self.passages[0]
-        text = " ".join(first.text[:70].split())
-        label = "" if first.label is None else f"{first.label} | "
-        return "\n".join([*lines, f"first: {label}{text}"])
+        for first in self.passages[:1]:
+            text = " ".join(first.text[:70].split())
+            label = "" if first.label is None else f"{first.label} | "
+            lines.append(f"first: {label}{text}")
+        return "\n".join(lines)
 
 # %% ../chapters/25_tables.ipynb #c24-060
 def read_table(
@@ -446,10 +453,11 @@ def read_table(
     rows = even(rows, name, form, quotes='"' in content)
     asked = {"text_column": text_column, "label_column": label_column}
     text, label, header = columns_of(rows, name, asked, form)
-    found = [
-        Passage(cells[text].strip(), f"{name}:{number}", cells[label].strip())
-        for number, cells in rows[header:]
-    ]
+    found = []
+    for number, cells in rows[header:]:
+        where = f"{name}, line {number}"
+        pair = [cell_text(cells[place], where) for place in (text, label)]
+        found.append(Passage(pair[0], f"{name}:{number}", pair[1]))
     check_rows(found, name)
     if header:
         check_names_once(rows, name)

@@ -140,6 +140,18 @@ def test_running_says_which_chapter_of_how_many_and_how_long(tmp_path):
     assert "04_bad.ipynb" in done.stderr and "no text" in done.stderr
 
 
+def test_only_chapters_that_time_something_themselves_run_alone(tmp_path):
+    clock = "import time\nbegan = time.perf_counter()"
+    for name, source, alone in (
+        ("01_one.ipynb", "x = 1", False),
+        ("02_two.ipynb", clock, True),
+        ("03_three.ipynb", f"#| exporti\n{clock}", False),
+    ):
+        assert run_chapters.measures_time(a_chapter(tmp_path, source, name=name)) is alone
+    alone = [path.stem[:2] for path in notebooks.chapters() if run_chapters.measures_time(path)]
+    assert alone == ["21", "23", "32", "33"]
+
+
 def children(pid):
     out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
     found = [int(word) for word in out.stdout.split()]

@@ -97,11 +97,12 @@ def test_repaired():
     assert "at the end" in judge("check_repaired", once)
     assert "stopped" in judge("check_repaired", widened)
     for wrong, word in (
-        (loop(["back", "zero", "step"]), "who took"),
+        (loop(["back", "zero", "step"]), "found no gradient"),
         (loop(["back", "step"]), "add up"),
         (loop(["zero", "back"]), "no step"),
         (lambda *a, **k: by_hand(*a, **{n: -v for n, v in k.items()}), "up the hill"),
         (lambda *a, **k: by_hand(*a, **{n: v / 2 for n, v in k.items()}), "not by rate"),
+        (lambda *a, **k: by_hand(*a), "not by rate"),  # its own rate, not the one it was given
     ):
         said = judge("check_repaired", wrong)
         assert word in said and not said.startswith("Right"), said

@@ -24,6 +24,9 @@ ENVIRONMENT = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing:
   && $(PYTHON) tools/environment.py $(if $(filter command environment,$(firstword $(origin PYTHON))),--this-python)
 LINT = $(PY) -m ruff check --quiet . && $(PY) -m ruff format --check --quiet . && $(PY) -m mypy --no-error-summary
 PAGES = $(PY) book/vendor/fetch.py && $(PY) -m tools.pages
+# A browser is waited for, as packages are: beside them.
+BROWSER = $(PYTHON) tools/browser.py
+WITH_BROWSER = { { $(BROWSER); } & found=$$!; { $(ENVIRONMENT); }; made=$$?; wait $$found && test $$made -eq 0; }
 # Each takes one core: on two, together, the time of the longer.
 BESIDE_LINT = { { $(LINT); } & lint=$$!; { $(PAGES); }; built=$$?; wait $$lint && test $$built -eq 0; }
 
@@ -44,11 +47,10 @@ scripts: setup
 	@$(PY) book/vendor/fetch.py
 
 test:  ## check everything: format, types, export, chapters (nbval), units, browser, strict build
-	$(call step,1 of 5,the environment,$(ENVIRONMENT))
-	$(call step,2 of 5,format and types; beside them the pages,$(BESIDE_LINT))
-	$(call step,3 of 5,the package is what the chapters say,$(PY) tools/export.py --check)
-	$(call step,4 of 5,the browser,$(PY) tools/browser.py)
-	$(call step,5 of 5,the tests and the chapters,$(PY) -m pytest -q -p tools.progress $(WORKERS))
+	$(call step,1 of 4,the environment; beside it the browser,$(WITH_BROWSER))
+	$(call step,2 of 4,format and types; beside them the pages,$(BESIDE_LINT))
+	$(call step,3 of 4,the package is what the chapters say,$(PY) tools/export.py --check)
+	$(call step,4 of 4,the tests and the chapters,$(PY) -m pytest -q -p tools.progress $(WORKERS))
 
 unit: setup  ## the tests for whoever changes a line: no chapters, no browser, nothing slow
 	@$(PY) -m pytest -q -p tools.progress tests -m "not slow and not browser and not book" $(WORKERS)
@@ -94,7 +96,7 @@ dist: setup  ## build the wheel and the source archive, the same bytes from the 
 	@$(PY) -m tools.dist
 
 print: html  ## write _build/print: each page as a PDF, solutions at its end
-	@$(PY) tools/browser.py
+	@$(BROWSER)
 	@$(PY) -m tools.printable
 
 serve: html  ## show the book at http://127.0.0.1:8000

@@ -41,6 +41,11 @@ chapters/34_many_machines.ipynb
 tests/test_training.py
 tests/test_seeing_attention.py
 tests/test_files.py
+tests/test_batches.py
+tests/test_values.py
+tests/test_make.py
+tests/test_run_chapters.py
+tests/test_splits.py
 """.split()
 
 

@@ -80,7 +80,8 @@ def test_mask():
         (lambda n, T: right([k + 1 for k in n], T), "other way"),
         (lambda n, T: right(n, T).T, "shape"),
         (lambda n, T: torch.ones(3, T), "Row by row"),
-        (lambda n, T: right(n, 6), "shape"),
+        (lambda n, T: right(n, 7), "shape"),
+        (lambda n, T: right(n, max(n)), "(3, 6) and is (3, 5)"),
         (lambda n, T: right(n, T).flip(1), "not the first"),
         (lambda n, T: right(n, T).int(), "torch.bool"),
     ):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import math
 import re
@@ -599,5 +600,7 @@ def test_a_score_that_compares_with_other_words_moves_none_of_theirs():
     assert_close(gradient_times_input(lambda t: f(t) + f(t), table, ids), 2 * alone)
 
 
-def test_ranks_of_equal_values_have_no_correlation():
-    assert rank_correlation(torch.ones(3), torch.arange(3.0)).isnan()
+@pytest.mark.parametrize("a", [[1.0, 1, 1], [0.0, math.nan, 2]])
+def test_ranks_of_equal_values_or_of_what_is_no_number_have_no_correlation(a):
+    for one, other in itertools.permutations((torch.tensor(a), torch.arange(3.0))):
+        assert rank_correlation(one, other).isnan()

@@ -753,8 +753,11 @@ def gradient_times_input(
             value = _scores(score, tokens).sum()
         finally:
             handle.remove()
-        if not kept:
-            raise ValueError("score must look tokens up in table, it did not")
+        if not kept or not value.requires_grad:
+            raise ValueError(
+                "score must look tokens up in table and keep the gradient, "
+                "it did not"
+            )
         (slope,) = torch.autograd.grad(value, kept[0])  # (1, T, C)
     return (slope * kept[0]).detach().sum(-1)[0]
 
@@ -764,7 +767,7 @@ def rank_correlation(
 ) -> Float[Tensor, ""]:
     """Spearman's rank correlation, from -1 to 1; equal values share ranks.
 
-    nan where all values of a, or all of b, are equal.
+    nan where all values of a, or all of b, are equal, or one is nan.
     """
     check_tensor("a", a)
     check_tensor("b", b)
@@ -776,6 +779,7 @@ def rank_correlation(
 
     def ranks(x):
         below = (x[:, None] > x).sum(1)
-        return below + ((x[:, None] == x).sum(1) + 1) / 2
+        place = below + ((x[:, None] == x).sum(1) + 1) / 2
+        return place.masked_fill(x.isnan(), torch.nan)
 
     return torch.corrcoef(torch.stack([ranks(a), ranks(b)]))[0, 1]

@@ -1,4 +1,4 @@
-"""The checks of chapter 18 accept right answers and name the commonest wrong ones."""
+"""The checks of chapter 22 accept right answers and name the commonest wrong ones."""
 
 import math
 

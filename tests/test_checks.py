@@ -195,9 +195,10 @@ def test_the_cache_of_the_library_is_what_the_models_ask_for():
     assert isinstance(cache, CacheLike)
     assert all(isinstance(layer, LayerCacheLike) for layer in cache.layers)
     assert not isinstance([], CacheLike)
-    check_cache(cache, return_attention=False)
+    check_cache(cache, return_attention=False, layers=2)
+    check_cache(cache.layers[0], return_attention=False)
     with pytest.raises(ValueError, match="^return_attention must be False with a cache"):
-        check_cache(cache, return_attention=True)
+        check_cache(cache, return_attention=True, layers=2)
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, torch.tensor])

@@ -274,6 +274,8 @@ def of_other_kinds() -> Iterator[Line]:
         ("standard_error: seed", "draws and seed must be whole", lambda: standard_error([1.0], seed="a")),
         ("compare: texts", "second must be numbers", lambda: compare([1.0], ["a"])),
         ("Decoder: no cache", "cache must be a KVCache", lambda: DECODER(IDS[None, :2], cache=[], return_attention=False)),
+        ("Decoder: a layer of a cache", "cache must be a KVCache, got a LayerCache", lambda: DECODER(IDS[None, :2], cache=KVCache(DECODER).layers[0], return_attention=False)),
+        ("Block: a whole cache", "cache must be a layer of a KVCache, got a KVCache", lambda: Block(8, 2)(torch.zeros(1, 2, 8), cache=KVCache(DECODER), return_attention=False)),
         ("train: no model", "model must be a Module", lambda: train(None, Windows(IDS, 4, 2), language_loss, steps=1)),
         ("train: evaluate", "evaluate must be a function", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, evaluate=3)),
         ("train: checkpoints", "checkpoints must be a Checkpoints", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, checkpoints="x")),
@@ -301,11 +303,14 @@ def of_other_kinds() -> Iterator[Line]:
     cache = KVCache(DECODER)
     DECODER(IDS[None, :2], cache=cache, return_attention=False)
     more = IDS[:4].view(2, 2)
-    yield (
-        "Decoder: a cache of one row",
-        lambda: DECODER(more, cache=cache, return_attention=False),
-        "cache must be of",
-    )
+    other = Decoder(V, 8, **SIZES)
+    deep = Decoder(V, 8, **SIZES | {"num_layers": 3})
+    for name, call, words in (
+        ("one row", lambda: DECODER(more, cache=cache, return_attention=False), "cache must be of as many rows, 2, got one of 1"),
+        ("another decoder", lambda: other(IDS[None, :2], cache=cache, return_attention=False), "cache must be of this decoder"),
+        ("fewer layers", lambda: deep(IDS[None, :2], cache=KVCache(DECODER), return_attention=False), "cache must be of this decoder, with 3 layers, got one with"),
+    ):  # fmt: skip
+        yield f"Decoder: a cache of {name}", call, words
 
 
 def of_places() -> Iterator[Line]:
@@ -373,21 +378,26 @@ def of_places() -> Iterator[Line]:
         ("no keys", (q, k[:, :0]), "k must have shape"),
         ("another D", (q, k[..., :3]), "k must have the same batch and the same D as q"),
         ("another batch", (q, k[:1]), "k must have the same batch and the same D as q"),
-        ("another precision", (q, k.double()), "k must have the model's precision"),
-        ("another device", (q, k.to("meta")), "k must be on the model's device"),
+        ("another precision", (q, k.double()), "k must have q's precision"),
+        ("another device", (q, k.to("meta")), "k must be on q's device"),
         (
             "another precision elsewhere",
             (q.to("meta"), k.half().to("meta")),
-            "k must have the model's precision",
+            "k must have q's precision",
         ),
         ("a mask of numbers", (q, k, torch.ones(3, 5)), "mask must be a bool tensor"),
         ("a mask of another shape", (q, k, torch.ones(3, 4).bool()), "mask must be a bool tensor"),
         (
             "a mask elsewhere",
             (q, k, torch.ones(3, 5).bool().to("meta")),
-            "mask must be on the model's device",
+            "mask must be on q's device",
         ),
         ("a mask for more", (q, k, torch.ones(4, 2, 3, 5).bool()), "mask must be a bool tensor"),
+        (
+            "a mask that would add a dimension",
+            (q, k, torch.ones(1, 2, 3, 5).bool()),
+            "mask must be a bool tensor",
+        ),
         ("a mask as a list", (q, k, [[True]]), "mask must be a tensor, got a list"),
         ("a mask for all", (q, k, torch.ones(1, 5).bool()), None),
         ("one sentence", (q[0], k[0]), None),
@@ -399,6 +409,11 @@ def of_places() -> Iterator[Line]:
         "num_layers must be at least 1",
     )
     yield "init_weights: below 0", lambda: init_weights(DECODER, 1, -1.0), "std must be at least 0"
+    yield (
+        "init_weights: two numbers",
+        lambda: init_weights(DECODER, 1, np.ones(2)),
+        "std must be at least 0",
+    )
     yield "init_weights: no model", lambda: init_weights([], 1), "model must be of the class Module"
 
 
@@ -624,6 +639,7 @@ def of_odd_numbers() -> Iterator[Line]:
         ("stream: a long stop", "stop must be a list of ids", lambda: list(stream(DECODER, [[5, 6]], stop=[2**70], **write))),
         ("ablation: nothing scored", "score must return one number a row", lambda: ablation(lambda t: None, ids, 0)),
         ("ablation: one score for all", "score must return one number a row", lambda: ablation(lambda t: t.sum(), ids, 0)),
+        ("gradient_times_input: no gradient", "score must look tokens up in table and keep the gradient", lambda: gradient_times_input(lambda t: table(t).detach().sum((1, 2)), table, ids)),
         ("gradient_times_input: nothing scored", "score must return one number a row", lambda: gradient_times_input(lambda t: 1.0, table, ids)),
     ):  # fmt: skip
         yield name, call, words

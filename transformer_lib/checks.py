@@ -4,7 +4,6 @@ __all__ = []
 # %% ../chapters/23_checks.ipynb #c23-002
 import math
 from collections.abc import Callable, Hashable, Sequence
-from itertools import zip_longest
 from numbers import Real
 from operator import index
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -91,8 +90,9 @@ def check_dropout(dropout: float) -> None:
 def check_not_negative(**numbers: float) -> None:
     """Raise a ValueError that names what is no finite number from 0 on."""
     for name, number in numbers.items():
-        if not isinstance(number, Real) or not 0 <= number < math.inf:
-            bound = "finite" if number == math.inf else "at least 0"
+        real = isinstance(number, Real)
+        if not real or not 0 <= number < math.inf:
+            bound = "finite" if real and number > 0 else "at least 0"
             raise ValueError(f"{name} must be {bound}, got {number!r}")
 
 # %% ../chapters/23_checks.ipynb #c23-064
@@ -121,7 +121,9 @@ def readable(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 # %% ../chapters/23_checks.ipynb #c23-105
-def check_place(name: str, value: Tensor, like: Tensor) -> None:
+def check_place(
+    name: str, value: Tensor, like: Tensor, whose: str = "the model's"
+) -> None:
     """Raise a ValueError unless value fits like, a tensor of the model.
 
     It must lie on the same device. Floating-point numbers must have the same
@@ -129,7 +131,7 @@ def check_place(name: str, value: Tensor, like: Tensor) -> None:
     """
     if value.device != like.device:
         raise ValueError(
-            f"{name} must be on the model's device, {like.device}, "
+            f"{name} must be on {whose} device, {like.device}, "
             f"got {value.device}"
         )
     if value.dtype == like.dtype or not value.is_floating_point():
@@ -139,7 +141,7 @@ def check_place(name: str, value: Tensor, like: Tensor) -> None:
     known = torch.amp.is_autocast_available(kind)
     if double or not (known and torch.is_autocast_enabled(kind)):
         raise ValueError(
-            f"{name} must have the model's precision, {like.dtype}, "
+            f"{name} must have {whose} precision, {like.dtype}, "
             f"got {value.dtype}"
         )
 
@@ -220,19 +222,20 @@ def check_queries(q: Tensor, k: Tensor, mask: Tensor | None = None) -> None:
             "k must have the same batch and the same D as q, "
             f"got {tuple(k.shape)} and {tuple(q.shape)}"
         )
-    check_place("k", k, q)
+    check_place("k", k, q, "q's")
     if mask is None:
         return
     check_tensor("mask", mask)
     shape = (*batch, q.shape[-2], k.shape[-2])
-    pairs = zip_longest(reversed(mask.shape), reversed(shape), fillvalue=1)
-    if mask.dtype != torch.bool or any(m not in (1, s) for m, s in pairs):
+    pairs = zip(reversed(mask.shape), reversed(shape))
+    fits = mask.ndim <= len(shape) and all(m in (1, s) for m, s in pairs)
+    if mask.dtype != torch.bool or not fits:
         raise ValueError(
             f"mask must be a bool tensor for scores of shape {shape}, True "
             f"where a query may look, got {mask.dtype} of shape "
             f"{tuple(mask.shape)}"
         )
-    check_place("mask", mask, q)
+    check_place("mask", mask, q, "q's")
 
 # %% ../chapters/23_checks.ipynb #c23-082
 def check_ids(name: str, ids: Tensor, vocab_size: int) -> None:
@@ -340,18 +343,31 @@ class CacheLike(Protocol):
         """One part for each attention layer."""
 
 # %% ../chapters/23_checks.ipynb #c23-015
-def check_cache(cache: object | None, return_attention: bool) -> None:
-    """Raise a ValueError if it is no cache, or if maps are asked of it."""
-    if cache is not None and return_attention:
+def check_cache(
+    cache: Any, return_attention: bool, layers: int | None = None
+) -> None:
+    """Raise a ValueError if it is no cache, or if maps are asked of it.
+
+    layers: how many a decoder has; None where one attention layer asks.
+    """
+    if cache is None:
+        return
+    if return_attention:
         raise ValueError(
             "return_attention must be False with a cache, got True: "
             "a pass over new tokens alone has no whole map"
         )
-    parts = hasattr(cache, "layers") or hasattr(cache, "stacked")
-    if cache is not None and not parts:
+    part = layers is None
+    names = ("length", "stacked", "append") if part else ("length", "layers")
+    if not all(hasattr(cache, name) for name in names):
+        meant = "a layer of a KVCache" if part else "a KVCache"
         raise ValueError(
-            "cache must be a KVCache, or in a layer one of its layers, got a "
-            f"{type(cache).__name__}"
+            f"cache must be {meant}, got a {type(cache).__name__}"
+        )
+    if not part and len(cache.layers) != layers:
+        raise ValueError(
+            f"cache must be of this decoder, with {layers} layers, "
+            f"got one with {len(cache.layers)}"
         )
 
 # %% ../chapters/23_checks.ipynb #c23-085

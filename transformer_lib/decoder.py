@@ -77,7 +77,7 @@ class Decoder(nn.Module):
 
         With a cache, tokens are the new ones, the mask covers all; no maps.
         """
-        check_cache(cache, return_attention)
+        check_cache(cache, return_attention, len(self.blocks))
         past = 0 if cache is None else cache.length
         check_tokens(tokens, self, padding_mask, past)
         tables = self.token_embedding, self.position_embedding

@@ -29,12 +29,15 @@ class LayerCache:
     def __init__(self, capacity: int):
         self.capacity, self.length = capacity, 0
         self.memory: Tensor | None = None
+        self.attention: Any = None  # the layer, known at the first use
         self.weights: tuple[Tensor, Tensor] | None = None
 
     def stacked(self, attention) -> tuple[Tensor, Tensor]:
         """attention.stacked(), from the first call kept."""
         if self.weights is None:
-            self.weights = attention.stacked()
+            self.attention, self.weights = attention, attention.stacked()
+        if attention is not self.attention:
+            raise ValueError("cache must be of this decoder, got another's")
         return self.weights
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,8 +47,8 @@ class LayerCache:
             self.memory = k.new_empty(2, B, H, self.capacity, D)
         if k.shape[:2] != self.memory.shape[1:3]:
             raise ValueError(
-                "cache must be of this decoder and of as many rows, "
-                f"{len(k)}, got one of {self.memory.shape[1]}"
+                f"cache must be of as many rows, {len(k)}, got one of "
+                f"{self.memory.shape[1]}"
             )
         start, end = self.length, self.length + k.shape[2]
         if end > self.capacity:

@@ -4,6 +4,7 @@ import math
 from copy import deepcopy
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -52,18 +53,18 @@ def test_repair():
     def sum_over_heads(attention, x):
         W, b = attention.projection.weight, attention.projection.bias
         return (
-            sum(head(x)[0] @ W[:, 4 * h :][:, :4].T for h, head in enumerate(attention.heads)) + b
+            sum(head(x)[0] @ W[:, 6 * h :][:, :6].T for h, head in enumerate(attention.heads)) + b
         )
 
     def by_hand(attention, x):
         outs = []
         for head in attention.heads:
-            scores = head.query(x) @ head.key(x).mT / math.sqrt(4)
+            scores = head.query(x) @ head.key(x).mT / math.sqrt(6)
             outs.append(scores.softmax(-1) @ head.value(x))
         return attention.projection(torch.cat(outs, -1)).double().numpy()
 
     def kinds_last(attention, x):
-        qkv = F.linear(x, *attention.stacked()).unflatten(-1, (3, 3, 4)).permute(3, 0, 2, 1, 4)
+        qkv = F.linear(x, *attention.stacked()).unflatten(-1, (4, 3, 6)).permute(3, 0, 2, 1, 4)
         joined = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
         return attention.projection(joined)
 
@@ -83,13 +84,30 @@ def test_repair():
             outputs(a, x).transpose(1, 2).flatten(2), a.projection.weight
         ),
         "Still broken": kinds_last,
-        "calls the module": lambda a, x: a(x)[0],
+        "calls the module": lambda a, x: a.forward(x)[0],
         "the output alone": lambda a, x: (loop(a, x), None),
         "shape must be": outputs,
         "Not these values": lambda a, x: x,
     }
     for mistake, answer in wrong.items():
         assert mistake in say("check_repair", answer)
+    assert "calls the module" in say("check_repair", lambda a, x: a(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("named", "order"), [((-1, 3), (2, 0, 3, 1, 4)), ((3, -1), (3, 0, 2, 1, 4))]
+)
+def test_half_a_repair_is_not_right(named, order):
+    """One of two lines mended: right only where there are as many heads as kinds, 3."""
+
+    def half(attention, x):
+        qkv = F.linear(x, *attention.stacked())
+        H = len(attention.heads)
+        q, k, v = qkv.unflatten(-1, [H if n < 0 else n for n in named] + [-1]).permute(order)
+        joined = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return attention.projection(joined)
+
+    assert "too many values to unpack" in say("check_repair", half)
 
 
 def built(weights=None, biases=None, projection=True, **options):

@@ -1,4 +1,4 @@
-"""The feed-forward network: equal to PyTorch's linear maps, each position alone, clear about bad input."""
+"""The feed-forward network: equal to PyTorch's linear layers, each position alone, clear about bad input."""
 
 from functools import partial
 

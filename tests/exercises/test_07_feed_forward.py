@@ -34,14 +34,14 @@ def test_count():
     ).startswith("Right")
     assert says("check_count", lambda C: 8.0 * C**2 + 5 * C).startswith("Right")
     assert says("check_count", lambda C: torch.tensor(8 * C * C + 5 * C)).startswith("Right")
-    assert "second map has C biases too" in says("check_count", lambda C: 8 * C * C + 4 * C)
-    assert "first map has 4C biases too" in says("check_count", lambda C: 8 * C * C + C)
-    assert "second map alone" in says("check_count", lambda C: 4 * C * C + C)
+    assert "second layer has C biases too" in says("check_count", lambda C: 8 * C * C + 4 * C)
+    assert "first layer has 4C biases too" in says("check_count", lambda C: 8 * C * C + C)
+    assert "second layer alone" in says("check_count", lambda C: 4 * C * C + C)
     assert "biases are missing" in says("check_count", lambda C: 8 * C * C)
     assert "4C, not C" in says("check_count", lambda C: 2 * C * C + 2 * C)
-    assert "first map has 4C" in says("check_count", lambda C: 8 * C * C + 2 * C)
-    assert "second map has C" in says("check_count", lambda C: 8 * C * C + 8 * C)
-    assert "first map alone" in says("check_count", lambda C: 4 * C * C + 4 * C)
+    assert "first layer has 4C" in says("check_count", lambda C: 8 * C * C + 2 * C)
+    assert "second layer has C" in says("check_count", lambda C: 8 * C * C + 8 * C)
+    assert "first layer alone" in says("check_count", lambda C: 4 * C * C + 4 * C)
     assert "148" in says("check_count", lambda C: C)
 
 
@@ -95,6 +95,13 @@ def test_merge():
     assert "chain" in says("check_merge", lambda a, b: nn.Sequential(a, b))
     assert "stopped" in says("check_merge", lambda a, b: nn.Linear(2, 2))
 
+    def in_place(first, second):
+        first.bias.data.copy_(second(first.bias))
+        first.weight.data.copy_(second.weight @ first.weight)
+        return first
+
+    assert "For sizes (3, 8, 5) it stopped" in says("check_merge", in_place)
+
 
 def test_unit():
     assert says("check_unit", lambda: ([1, 0, 0, -2.5], 0)).startswith("Right")
@@ -106,6 +113,7 @@ def test_unit():
     assert "no thing" in says("check_unit", lambda: ([1, 0, 0, -3], 1))
     assert "action or small word" in says("check_unit", lambda: ([1, -1, 0, -1], 0))
     assert "must give 1" in says("check_unit", lambda: ([2, 0, 0, -2], 0))
+    assert "thing not alive must give 1" in says("check_unit", lambda: ([1, 0, 0, -1], -1))
     assert "four numbers" in says("check_unit", lambda: 3)
 
 

@@ -1,4 +1,4 @@
-"""The checks of chapter 07 accept right answers and name the commonest wrong ones."""
+"""The checks of the block's exercises accept right answers and name the commonest wrong ones."""
 
 import math
 
@@ -234,3 +234,6 @@ def test_variance():
     assert "writes twice" in says("check_variance", lambda s, v, L, k: s + (v / L if k else L * v))
     assert "part of the sum" in says("check_variance", lambda s, v, L, k: v if k else 2 * L * v)
     assert "not 9" in says("check_variance", lambda *a: 9.0)
+    assert "not 14" in says(
+        "check_variance", lambda s, v, L, k: s * (1 + (v / 2 if k else L * v))
+    )  # right where the start is 2

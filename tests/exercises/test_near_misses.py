@@ -74,7 +74,7 @@ def any_table(shapes, bits):
     "chapter, check, answer, said",
     [
         ("01_text", "check_once", lambda some: toggled(some), "three times"),
-        ("08_block", "check_variance", one_writer, "make 5.6 and 2.3"),
+        ("08_block", "check_variance", one_writer, "make 8.6 and 5.3"),
         ("11_training", "check_clip", shortened_to_one, "short enough"),
         ("11_training", "check_clip", divides_by_zero, "ZeroDivisionError"),
         ("12_optimizers", "check_two_rounds", wide_by_addmm, "touch a wide matrix"),

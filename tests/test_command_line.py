@@ -213,11 +213,11 @@ def test_resume_goes_on(writer, files):
         (["evaluate", "{}/y", "--test", "none.tsv"], "error: there is no file"),
         (
             ["evaluate", "{}/y", "--test", "{}/zebra.csv"],
-            "labels must be among ['neg', 'pos']",
+            "error: test: its labels must be among ['neg', 'pos'], got also ['zebra']",
         ),
         (["generate", "{}/x", "--prompt", "the", "--top-p", "0"], "top_p must be"),
         (["generate", "{}/x", "--prompt", "the", "--top-k", "0"], "top_k must be"),
-        (["generate", "{}/x", "--prompt", "the", "--tokens", "-1"], "tokens must be"),
+        (["generate", "{}/x", "--prompt", "the", "--tokens", "-1"], "error: tokens must be"),
         (["generate", "{}/x", "--seed", "-1"], "seed must be from 0 to 4294967295, got -1"),
         (["generate", "{}/x", "--seed", "1" + 30 * "0"], "seed must be from 0 to 4294967295"),
         (
@@ -809,6 +809,46 @@ def test_unknown_tokens_are_said(writer, files):
     code, said = command("evaluate", writer[0], "--test", files / "strange.txt")
     assert code == 0 and json.loads(last(said))["unknown"] > 0.5
     assert "of the tokens of the test are unknown to the model" in said
+
+
+def test_unknown_words_of_a_prompt_are_said(writer):
+    _, said = command("generate", writer[0], "--prompt", "the okapi", "--tokens", "1")
+    assert "50.0% of the tokens of the prompt are unknown to the model" in said
+    for known in ("the cat", ""):
+        _, said = command("generate", writer[0], "--prompt", known, "--tokens", "1")
+        assert "unknown" not in said
+
+
+def test_a_model_whose_labels_stand_in_another_order_can_be_trained_on(reader, files, tmp_path):
+    """As a model saved from Python may have them: its classes keep their places."""
+    model, tokenizer, labels = load_model(reader[0])
+    with torch.no_grad():
+        for parameter in model.classifier.output.parameters():
+            parameter.copy_(parameter.flip(0).clone())
+    save_model(tmp_path / "old", model, tokenizer, labels[::-1])
+    line = [
+        "train-classifier",
+        "--train",
+        files / "a.tsv",
+        "--test",
+        files / "b.csv",
+        "--steps",
+        "1",
+    ]
+    line += ["--batch-size", "4", "--learning-rate", "1e-9"]
+    code, said = command(*line, "--from", tmp_path / "old", "--out", tmp_path / "new")
+    assert code == 0, said
+    test = json.loads(last(said))["test"]
+    assert test["labels"] == load_model(tmp_path / "new").labels == labels[::-1]
+    assert test["accuracy_per_class"] == reader[1]["test"]["accuracy_per_class"]
+
+
+def test_where_all_was_given_nothing_is_chosen(files, tmp_path):
+    line = ["train-decoder", "--train", files / "a.txt", "--out", tmp_path / "all", *SMALL]
+    line += ["--tokenizer", "word", "--vocab-size", "50", "--block-size", "8", "--dropout", "0"]
+    code, said = command(*line, "--learning-rate", "0.01", "--teacher-share", "0")
+    chosen = next(one for one in said.splitlines() if one.startswith("chosen for"))
+    assert code == 0 and chosen.endswith(" characters: nothing")
 
 
 def test_a_classifier_begins_as_a_mean_of_its_words(files, tmp_path, monkeypatch):

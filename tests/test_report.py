@@ -52,6 +52,29 @@ def test_nobody_is_ahead_of_an_equal():
     assert said == "the transformer and it are level, with a gap of 0 ± 0.000 in accuracy"
 
 
+@pytest.mark.parametrize("rows, differ, settled", [(6, 5, False), (40, 5, False), (40, 6, True)])
+def test_a_difference_on_fewer_than_six_sources_is_not_settled(rows, differ, settled):
+    """Five coins fall alike once in sixteen throws."""
+    ours, other = (torch.arange(rows) < differ).double(), torch.zeros(rows).double()
+    assert verdict("in accuracy", "it", ours, other)["settled"] == settled
+    pairs = [str(i // 2) for i in range(2 * rows)]  # two rows of each source
+    ours, other = ours.repeat_interleave(2), other.repeat_interleave(2)
+    found = verdict("in accuracy", "it", ours, other, pairs)
+    assert found["settled"] == settled == ("cannot tell" not in found["verdict"])
+
+
+def test_over_one_source_no_error_is_said():
+    one, none = torch.ones(1), torch.zeros(1)
+    found = verdict("in accuracy", "it", one, none)
+    assert found["error"] is None and not found["settled"]
+    assert found["verdict"] == (
+        "the transformer is ahead by 1.000 in accuracy, which this test cannot tell from 0"
+    )
+    three = torch.tensor([1.0, 0.0, 1.0])
+    found = verdict("in accuracy", "it", three, torch.zeros(3), ["a"] * 3)
+    assert found["error"] is None and "±" not in found["verdict"]
+
+
 def test_the_ngram_beside_a_decoder_is_the_one_that_counts_its_tokens():
     torch.manual_seed(0)
     model = Decoder(12, 8, embedding_dim=8, num_heads=1, num_layers=1)

@@ -17,18 +17,19 @@ import torch
 import typer
 from typer import Argument, Option
 
+from .checks import whole_number
 from .decoder import Decoder
 from .classifier import EncoderClassifier
 from .defaults import check_run_seed
 from .evaluation import evaluating, per_class, per_text
 from .files import read_text
 from .report import warn_unknown
-from .runs import JUDGED, load, TableTask, texts_of, TextTask
-from .runs import train_and_report
+from .runs import check_known, JUDGED, load, TableTask
+from .runs import texts_of, TextTask, train_and_report
 from .sampling import generate as write_on
 from .tables import read_table
 from .text import check_texts
-from .tokens import UNK
+from .tokens import UNK, unknown_share
 
 # %% ../chapters/31_command_line.ipynb #c27-038
 def _say(kind: str, message: object) -> None:
@@ -315,8 +316,10 @@ def generate_text(
     with report_errors():
         check_run_seed(seed)
         check_texts([prompt], "prompt")
+        whole_number("tokens", tokens, 0)
         model, tokenizer, _ = load(folder, Decoder)
         assert isinstance(model, Decoder)  # as load has seen
+        warn_unknown(unknown_share(tokenizer, [prompt]), "the prompt")
         pieces = write_on(
             model,
             tokenizer,
@@ -355,7 +358,10 @@ def class_shares(
     """The probability of each label for one text; what is too long is cut."""
     longest = model.encoder.sizes["block_size"]
     with evaluating(model):
-        shares = model(torch.tensor([ids[:longest]]))[0][0].exp().tolist()
+        log_probs, _ = model(
+            torch.tensor([ids[:longest]]), return_attention=False
+        )
+    shares = log_probs[0].exp().tolist()
     return dict(zip(labels, shares, strict=True))
 
 # %% ../chapters/31_command_line.ipynb #c27-070b
@@ -414,6 +420,7 @@ def evaluate(
             rows = read_table(
                 test, text_column=text_column, label_column=label_column
             ).passages
+            check_known("test", rows, labels or [])
             found = per_class(model, tokenizer, labels or [], rows, set())
         warn_unknown(found["unknown"], "the test")
         typer.echo(json.dumps(found))

@@ -112,10 +112,10 @@ def compared(options: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if k not in ELSEWHERE}
 
 
-def has_begun(out: Path) -> bool:
-    """Whether a folder holds checkpoints of a run."""
+def begun(out: Path) -> list[str]:
+    """The parts of a run that have left checkpoints in a folder."""
     parts = "pretraining", "checkpoints"
-    return any(any((out / part).glob("step-*")) for part in parts)
+    return [part for part in parts if any((out / part).glob("step-*"))]
 
 
 def check_pretrain(out: Path, options: dict[str, Any]) -> None:
@@ -126,10 +126,9 @@ def check_pretrain(out: Path, options: dict[str, Any]) -> None:
             "pretrain: the model of --from is trained already; give one of "
             "the two"
         )
-    parts = "pretraining", "checkpoints"
-    first, main = (any((out / part).glob("step-*")) for part in parts)
-    if (first or main) and first != given:
-        how = "with" if first else "without"
+    parts = begun(out)
+    if parts and ("pretraining" in parts) != given:
+        how = "without" if given else "with"
         raise ValueError(
             f"pretrain: the run in {str(out)!r} began {how} it; give the "
             "line that began it, and --resume"
@@ -143,14 +142,14 @@ def check_out(out: Path, resume: bool) -> None:
         raise ValueError(f"{at} must be a folder, not a file")
     names = "model.safetensors", "config.json"
     model = any((out / name).exists() for name in names)
-    if model and not has_begun(out):
+    if model and not begun(out):
         raise ValueError(
             f"{at} holds a model and no checkpoint to go on from; choose "
             "another folder"
         )
     more = "tokenizer.json", "results.json", "curves.png"
     taken = model or any((out / name).exists() for name in more)
-    if (taken or has_begun(out)) and not resume:
+    if (taken or begun(out)) and not resume:
         raise ValueError(
             f"{at} already holds a run; add --resume to go on with it, or "
             "choose another folder"
@@ -285,7 +284,7 @@ def load(folder: Path, *wanted: type) -> Loaded:
     """Load a model that must be of one of the wanted classes."""
     folder = as_path(folder, "folder")
     at = f"folder: {str(folder)!r}"
-    if has_begun(folder) and not (folder / "config.json").exists():
+    if begun(folder) and not (folder / "config.json").exists():
         raise ValueError(
             f"{at} holds a run that has not ended; go on with it first: the "
             "line that began it, and --resume"
@@ -318,7 +317,7 @@ def find_tokenizer(run: Run) -> Tokenizer:
     if run.start:
         return run.start.tokenizer
     path = run.out / "tokenizer.json"
-    if not (has_begun(run.out) and path.exists()):
+    if not (begun(run.out) and path.exists()):
         texts, size = [*run.learned, *run.more], run.settings["vocab_size"]
         return train_tokenizer(texts, run.settings["tokenizer"], size)
     try:
@@ -425,26 +424,32 @@ class TextTask:
         return beside_ngrams(model, learned.cpu(), judged)
 
 # %% ../chapters/30_runs.ipynb #c29n-024
+def check_known(name: str, part: list[Passage], labels: list[str]) -> None:
+    """ValueError that names the part if it has a label that is none of these."""
+    new = sorted({str(passage.label) for passage in part} - {*labels})
+    if new:
+        raise ValueError(
+            f"{name}: its labels must be among {labels}, got also {new}"
+        )
+
+
 def find_labels(run: Run) -> list[str]:
-    """The labels to learn, sorted; ValueError if there is only one, if another
-    stands in the parts set aside, or if the model to begin with has others."""
+    """The labels to learn, sorted, or in the order of the model to begin with;
+    ValueError if there is only one, if another stands in the parts set aside,
+    or if that model has others."""
     labels = sorted({str(passage.label) for passage in run.split.train})
     if len(labels) < 2:
         raise ValueError(f"train must hold two labels, got {labels}")
-    aside = {"validation": run.split.validation, "test": run.split.test}
-    for name, part in aside.items():
-        new = sorted({str(passage.label) for passage in part} - {*labels})
-        if new:
-            raise ValueError(
-                f"{name}: its labels must be among {labels}, those to learn "
-                f"from, got also {new}"
-            )
-    if run.start and run.start.labels != labels:
+    check_known("validation", run.split.validation, labels)
+    check_known("test", run.split.test, labels)
+    if not run.start:
+        return labels
+    known = run.start.labels or []
+    if sorted(known) != labels:
         raise ValueError(
-            f"from: the model knows the labels {run.start.labels}, the table "
-            f"has {labels}"
+            f"from: the model knows the labels {known}, the table has {labels}"
         )
-    return labels
+    return known
 
 
 def pretrain(encoder: Encoder, run: Run) -> None:
@@ -693,7 +698,7 @@ def train_and_report(
     batches = task.batches(run, run.split.train)
     run.choose(**task.plan(run, batches))
     chosen = (f"{name} {value}" for name, value in run.chosen.items())
-    tell(f"chosen for {run.counted}: {', '.join(chosen)}")
+    tell(f"chosen for {run.counted}: {', '.join(chosen) or 'nothing'}")
     trained = train_model(task, run, batches)
     if not is_main_process():
         return None

@@ -100,6 +100,8 @@ def stop(values, patience, first=True, margin=1.01, late=0):
         (lambda values, patience: stop(values, patience, margin=1.004), "large loss"),
         (lambda values, patience: stop(values, patience, margin=1.018), "more than one"),
         (lambda v, p: stop([*v[:-1], max(v[v.index(min(v)) :])], p), "not the highest"),
+        (lambda v, p: p >= len(v) or stop(v, p), "The first evaluation of all"),
+        (lambda v, p: min(v[:-p]) <= min(v[-p:]) and stop(v, p), "stopped with ValueError"),
     ],
 )
 def test_stop(answer, said):

@@ -206,8 +206,15 @@ def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):
 def test_over_one_source_nothing_is_settled():
     for values, sources in (([1.0, 0, 1, 1], ["a"] * 4), ([1.0], None)):
         found = compare(values, [0.0] * len(values), sources)
-        assert not found.settled and found.difference > 0
-    assert compare([1.0, 1.0], [0.0, 0.0]).settled
+        assert not found.settled and found.difference > 0 and found.error == found.high == math.inf
+
+
+def test_fewer_than_six_sources_that_differ_settle_nothing():
+    for differ, settled in ((5, False), (6, True)):
+        found = compare([1.0] * differ + [0.0] * 4, [0.0] * (differ + 4))
+        assert found.low > 0 and found.differ == differ and found.settled == settled
+    within = compare([1.0, 0.0] * 6, [0.0, 1.0] * 6, [i // 2 for i in range(12)])
+    assert within.differ == 0 and within.error == 0  # level in each source
 
 
 def test_over_one_source_the_error_is_not_known():

@@ -75,8 +75,9 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
 # %% ../chapters/18_evaluation.ipynb #c18-015a
 def _redrawn_means(
     values: Any, sources: Sequence[Hashable] | None, draws: int, seed: int
-) -> tuple[float, Float[Tensor, "draws"], int]:
-    """The mean, its means when whole sources are redrawn, and their number."""
+) -> tuple[float, Float[Tensor, "draws"], Float[Tensor, "sources"]]:
+    """The mean of values, its means when whole sources are redrawn, and the
+    sum over each source."""
     row = check_numbers("values", values).flatten()
     draws, seed = check_draws(row, draws, seed)
     n = len(row)
@@ -91,7 +92,7 @@ def _redrawn_means(
     for _ in range(draws):
         drawn = torch.randint(len(count), (len(count),), generator=chance)
         means.append(total[drawn].sum() / count[drawn].sum())
-    return row.mean().item(), torch.stack(means), len(count)
+    return row.mean().item(), torch.stack(means), total
 
 # %% ../chapters/18_evaluation.ipynb #c18-015n
 def standard_error(
@@ -107,26 +108,29 @@ def standard_error(
     means that each stands for itself (Efron 1979). Infinite if there is one
     source only.
     """
-    _, means, units = _redrawn_means(values, sources, draws, seed)
-    return means.std().item() if units > 1 else math.inf
+    _, means, total = _redrawn_means(values, sources, draws, seed)
+    return means.std().item() if len(total) > 1 else math.inf
 
 # %% ../chapters/18_evaluation.ipynb #c18-016
 class Comparison(NamedTuple):
     """How far the mean of one row of values is above that of another.
 
-    low, high: the middle 95 percent when sources are redrawn; infinite if
-    there is one source only.
+    low, high: the middle 95 percent when sources are redrawn. They and the
+    error are infinite if there is one source only. differ: how many sources
+    have different sums.
     """
 
     difference: float
     error: float
     low: float
     high: float
+    differ: int
 
     @property
     def settled(self) -> bool:
-        """Whether 0 lies outside."""
-        return self.low > 0 or self.high < 0
+        """Whether 0 lies outside, and six sources differ: five lean to one
+        side by luck alone in one case of sixteen."""
+        return self.differ > 5 and (self.low > 0 or self.high < 0)
 
 
 def compare(
@@ -145,11 +149,12 @@ def compare(
             "first and second must be as long as each other, got "
             f"{tuple(one.shape)} and {tuple(other.shape)}"
         )
-    mean, means, units = _redrawn_means(one - other, sources, draws, seed)
+    mean, means, total = _redrawn_means(one - other, sources, draws, seed)
     low, high = means.quantile(torch.tensor([0.025, 0.975]).double()).tolist()
-    if units < 2:  # nothing to redraw
-        low, high = -math.inf, math.inf
-    return Comparison(mean, means.std().item(), low, high)
+    error = means.std().item()
+    if len(total) < 2:  # nothing to redraw
+        error, low, high = math.inf, -math.inf, math.inf
+    return Comparison(mean, error, low, high, int(total.count_nonzero()))
 
 # %% ../chapters/18_evaluation.ipynb #c18-016a
 def _naive_bayes(
@@ -306,12 +311,12 @@ def per_text(
 ) -> dict[str, Any]:
     """Cross-entropy, perplexities and unknown share of a decoder on texts."""
     tokens = encode_all(texts, tokenizer)
+    if len(tokens) <= len(texts):  # nothing but <end>
+        raise ValueError("texts must hold at least one token")
     nats = _finite(cross_entropy(model, tokens))
     N = len(tokens) - 1
     words = count_words(texts)  # None: there are no spaces between them
     size = sum(len(text.encode()) for text in texts)
-    if not size:
-        raise ValueError("texts must hold at least one character")
     return {
         "tokens": N,
         "unknown": (tokens[1:] == UNK).double().mean().item(),

@@ -81,6 +81,8 @@ def test_what_nobody_meant_is_left_out_of_a_folder(tmp_path):
         (b"PAR1 and more PAR1", "is no text, it is a Parquet file"),
         (b"\xef\xbb\xbf\xef\xbb\xbf", "there is no text in"),
         (b"\x89PNG\r\n\x1a\n", "is no text, it is a PNG file"),
+        (b"\x28\xb5\x2f\xfd\x04\x58", "is no text, it is a zstd file"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "is no text, it is a 7z file"),
         (b"\xed\xa0\xbd", "is not UTF-8 text"),  # half a character, as some programs write it
     ],
 )
@@ -388,3 +390,12 @@ def test_a_disk_without_room_is_no_network_without_a_way(server, tmp_path, monke
     with pytest.raises(OSError, match="folder: .* cannot be written .No space left") as error:
         fetch("toy", tmp_path)
     assert not isinstance(error.value, ConnectionError)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_an_error_about_a_name_of_strange_bytes_can_be_printed(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff.txt")
+    Path(path).write_bytes(b"n\xe9")
+    with pytest.raises(ValueError, match=r"a\?.txt is not UTF-8 text") as error:
+        read_text(path)
+    assert str(error.value).encode()

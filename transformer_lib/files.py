@@ -32,6 +32,8 @@ BINARY = {
     b"{\\rtf": "RTF",
     b"\xd0\xcf\x11\xe0": "doc or xls (older Office)",
     b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf": "7z",
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"SQLite format 3\0": "SQLite",
@@ -97,7 +99,8 @@ def read_file(path: str | Path) -> tuple[str, str]:
     piped = str(file).startswith(("/dev/stdin", "/dev/fd/"))
     if stat.S_ISBLK(kind) or stat.S_ISCHR(kind) and not piped:
         raise ValueError(f"{str(path)!r} is a device, not a text")
-    return printable(file.name), decode(file.read_bytes(), str(path))
+    content = file.read_bytes()
+    return printable(file.name), decode(content, printable(str(path)))
 
 
 def find(path: str | Path) -> Path:

@@ -465,13 +465,14 @@ def test_a_transposed_view_is_no_tied_weight(tmp_path):
     torch.testing.assert_close(loaded(tokens)[0], model(tokens)[0])
 
 
-def test_a_config_of_many_layers_is_refused_at_once(tmp_path):
+def test_a_config_of_many_layers_or_heads_is_refused_at_once(tmp_path):
     save_model(tmp_path / "m", a_decoder(), TOKENIZER)
     config = json.loads((tmp_path / "m" / "config.json").read_text())
-    config["sizes"]["num_layers"] = 10**8
-    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="num_layers is 100000000, the weights are of fewer"):
-        load_model(tmp_path / "m")
+    for huge in ({"num_layers": 10**8}, {"num_heads": 10**8, "embedding_dim": 10**8}):
+        changed = config | {"sizes": config["sizes"] | huge}
+        (tmp_path / "m" / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(ValueError, match="num_heads is 200,000,000, the weights are of fewer"):
+            load_model(tmp_path / "m")
 
 
 def test_what_is_no_damage_is_not_reported_as_damage(tmp_path, monkeypatch):
@@ -495,3 +496,68 @@ def test_ctrl_c_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomic(tmp_path / "a.txt", b"new")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_whose_blocks_are_one_is_not_of_too_few_weights(tmp_path):
+    model = Decoder(TOKENIZER.get_vocab_size(), 8, embedding_dim=16, num_heads=8, num_layers=12)
+    for number in range(1, 12):
+        model.blocks[number] = model.blocks[0]
+    save_model(tmp_path, model, TOKENIZER)
+    assert len(load_file(tmp_path / "model.safetensors")) < 12 * 8
+    assert torch.equal(load_model(tmp_path).model.projection.weight, model.projection.weight)
+
+
+def test_what_others_keep_beside_a_file_stays(tmp_path):
+    (tmp_path / "a.part").write_bytes(b"theirs")
+    write_atomic(tmp_path / "a", b"ours")
+    (tmp_path / "m" / ".new.part").mkdir(parents=True)  # a killed save leaves such a folder
+    save_model(tmp_path / "m", a_decoder(), TOKENIZER)
+    assert (tmp_path / "a.part").read_bytes() == b"theirs"
+    names = {path.name for path in tmp_path.rglob("*")}
+    three = {"config.json", "model.safetensors", "tokenizer.json"}
+    assert names == {"a", "a.part", "m"} | three
+
+
+def test_two_writers_at_once_leave_one_whole_file_and_no_error(tmp_path, monkeypatch):
+    inner, sync = [b"second"], os.fsync
+
+    def late(number):  # another process writes the same file meanwhile
+        if inner:
+            write_atomic(tmp_path / "a", inner.pop())
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", late)
+    write_atomic(tmp_path / "a", b"first")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"first"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe could not be written: it is a folder, a pipe or"):
+        write_atomic(tmp_path / "pipe", b"new")
+    assert (tmp_path / "pipe").is_fifo() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_tensor_of_any_strides_is_written(tmp_path):
+    table = torch.arange(12.0).view(3, 4)
+    write_checkpoint(tmp_path / "a", {"t": table.T, "c": table[:, 1]}, {})
+    found, _ = read_checkpoint(tmp_path / "a")
+    assert torch.equal(found["t"], table.T) and torch.equal(found["c"], table[:, 1])
+
+
+def test_a_name_that_could_not_be_read_back_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="names of tensors must not be '__metadata__'"):
+        write_checkpoint(tmp_path / "a", {"__metadata__": torch.ones(2)}, {})
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(OSError, match=f"path: {tmp_path} cannot be read"):
+        read_checkpoint(tmp_path)  # a folder
+
+
+def test_a_model_without_numbers_is_refused(tmp_path):
+    model = a_decoder().to_empty(device="meta")
+    with pytest.raises(ValueError, match="token_embedding.weight holds no numbers"):
+        save_model(tmp_path / "m", model, TOKENIZER)

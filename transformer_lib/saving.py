@@ -29,7 +29,7 @@ from .tokens import load_tokenizer
 # %% ../chapters/26_saving.ipynb #c25-018
 def _write(path: Path, content: bytes) -> None:
     """Write a file, and return when it is on the disk."""
-    with open(path, "wb") as file:
+    with open(path, "xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())  # on the disk, not on its way there
@@ -45,6 +45,11 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
+def _beside(path: Path) -> Path:
+    """A name beside a path that nobody else has, for what is half written."""
+    return path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
+
+
 def _kept(path: Path, error: OSError) -> OSError:
     return OSError(
         f"{path} could not be written ({error.strerror}); what was "
@@ -58,7 +63,11 @@ def write_atomic(path: str | Path, content: bytes) -> None:
     Raises OSError, with the old file kept, if there is no room or no right.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
-    part = target.with_name(target.name + ".part")
+    if os.path.exists(target) and not target.is_file():
+        raise OSError(
+            f"{path} could not be written: it is a folder, a pipe or a device"
+        )
+    part = _beside(target)
     try:
         _write(part, content)
         os.replace(part, target)
@@ -90,11 +99,13 @@ def _find(folder: Path, name: str) -> Path:
 
 def _write_together(folder: Path, files: dict[str, bytes]) -> None:
     """Write files so that at any moment all old or all new ones count."""
-    part = folder / ".new.part"
+    part = _beside(folder / ".new")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _finish(folder)  # an earlier save may have been cut short
-        shutil.rmtree(part, ignore_errors=True)
+        for left in folder.glob(".new*.part"):  # by a killed process
+            os.rename(left, part)
+            shutil.rmtree(part)
         part.mkdir()
         for name, content in files.items():
             _write(part / name, content)
@@ -134,7 +145,8 @@ def _check_stored(tensors: Any, metadata: Any) -> None:
         if not isinstance(value, dict):
             kind = type(value).__name__
             raise ValueError(f"{name} must be a dict, got a {kind}")
-    check_texts(tensors, "names of tensors")
+    if "__metadata__" in check_texts(tensors, "names of tensors"):
+        raise ValueError("names of tensors must not be '__metadata__'")
     for name, tensor in tensors.items():
         check_tensor(f"tensors[{name!r}]", tensor)
         if tensor.layout != torch.strided or tensor.is_meta:
@@ -153,8 +165,9 @@ def _pack(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:
         raise ValueError("metadata must not have a key 'checksum' of its own")
     metadata = json.loads(json.dumps(metadata))  # as it will be read
     noted = metadata | {"checksum": checksum(tensors, metadata)}
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
-        return save(tensors, {"transformer_lib": json.dumps(noted)})
+        return save(whole, {"transformer_lib": json.dumps(noted)})
     except (RuntimeError, ValueError) as error:  # two names for one memory
         why = textwrap.shorten(str(error), 200)
         raise ValueError(
@@ -176,6 +189,7 @@ def read_checkpoint(
 
     A safetensors file of another program has the metadata {}.
     """
+    path = as_path(path)
     try:
         with safe_open(path, "pt") as file:
             noted = (file.metadata() or {}).get("transformer_lib")
@@ -187,8 +201,10 @@ def read_checkpoint(
         kept = None if noted is None else metadata.pop("checksum")
     except FileNotFoundError:
         raise FileNotFoundError(f"path: there is no file {path}") from None
-    except (MemoryError, OSError):
+    except MemoryError:
         raise  # no damage of the file
+    except OSError as error:  # nor is this; it names no file
+        raise OSError(f"path: {path} cannot be read ({error})") from None
     except Exception as error:  # whatever the damage makes of it
         raise ValueError(f"{path} cannot be read ({error})") from None
     if noted is not None and kept != checksum(tensors, metadata):
@@ -221,10 +237,14 @@ def build(config: dict[str, Any]) -> Decoder | EncoderClassifier:
     )
 
 
-def _layers(config: Any) -> int:
-    """How many blocks a config asks for, 0 if it cannot be read."""
+def _heads(config: Any) -> int:
+    """How many heads a config asks for in all, 0 if it cannot be read."""
     try:
-        return operator.index(config["sizes"]["num_layers"])
+        layers, heads = (
+            operator.index(config["sizes"][name])
+            for name in ("num_layers", "num_heads")
+        )
+        return layers * heads
     except (KeyError, TypeError):
         return 0  # `build` says what is wrong with it
 
@@ -298,6 +318,9 @@ def _differs(model: nn.Module, twin: nn.Module) -> str | None:
         drops = [getattr(module, "p", None) for module in (one, other)]
         if drops[0] != drops[1]:
             return f"{name} drops {drops[0]}, the first dropout {drops[1]}"
+    for name, tensor in model.state_dict().items():
+        if tensor.is_meta:
+            return f"{name} holds no numbers"
     shapes, wanted = (
         {k: list(v.shape) for k, v in m.state_dict().items()}
         for m in (model, twin)
@@ -448,11 +471,13 @@ def _read(folder: Path) -> Loaded:
     """The model of a folder; whatever is wrong with it raises something."""
     config = json.loads(_find(folder, "config.json").read_text("utf-8"))
     weights, _ = read_checkpoint(_find(folder, "model.safetensors"))
-    if (layers := _layers(config)) > len(weights):  # it would take for ever
+    heads, tied = _heads(config), config.get("tied", {})
+    if heads > len(weights) + len(tied):  # it would take for ever
         raise ValueError(
-            f"config: num_layers is {layers}, the weights are of fewer layers"
+            f"config: num_layers times num_heads is {heads:,}, the weights "
+            "are of fewer"
         )
-    model, tied = _on_paper(config), config.get("tied", {})
+    model = _on_paper(config)
     weights = _from_8_bits(weights)
     weights |= {name: weights[first] for name, first in tied.items()}
     model.load_state_dict(weights, assign=True)

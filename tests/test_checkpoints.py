@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from transformer_lib import Decoder
+from transformer_lib import Decoder, checkpoints
 from transformer_lib.batches import Windows
 from transformer_lib.checkpoints import Best, Checkpoints, check_room
 from transformer_lib.devices import make_accelerator
@@ -219,11 +219,29 @@ def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
 
 def test_half_written_file_is_cleared_away_by_a_run_and_not_by_a_look(tmp_path):
     """Whoever looks into the folder of a run that is writing does not end it."""
-    half = tmp_path / "step-000000004.safetensors.part"
-    half.write_bytes(b"half")
+    half = tmp_path / "step-000000004.safetensors.0123abcd.part"
+    best = tmp_path / "best.safetensors.89abcdef.part"
+    theirs = tmp_path / "best.safetensors.part"
+    for path in (half, best, theirs):
+        path.write_bytes(b"half")
     assert Checkpoints(tmp_path).files() == [] and half.exists()
     run(tmp_path, steps=2)
-    assert not half.exists()
+    assert [path.name for path in tmp_path.glob("*.part")] == [theirs.name]
+
+
+def test_what_a_killed_write_leaves_has_the_name_that_is_cleared_away(tmp_path, monkeypatch):
+    def killed(*_):
+        os.link(next(tmp_path.glob("*.part")), tmp_path / "kept")
+        raise MemoryError
+
+    names = []
+    monkeypatch.setattr(os, "replace", lambda part, _: names.append(part.name) or killed())
+    with pytest.raises(MemoryError):
+        write_atomic(tmp_path / "step-000000004.safetensors", b"half")
+    monkeypatch.undo()
+    (tmp_path / "kept").rename(tmp_path / names[0])
+    run(tmp_path, steps=2)
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_copies_beside_the_checkpoints_are_left_alone(tmp_path):
@@ -308,6 +326,37 @@ def test_a_request_that_comes_in_the_last_step_is_not_lost(tmp_path, heard):
         train(Decoder(50, 16, **SIZES), late, language_loss, steps=4, checkpoints=kept)
     assert "saved" not in str(end.value)  # the run was whole, what follows it was not begun
     assert [file.stem for file in kept.files()] == ["step-000000004"]
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, heard):
+    clock = iter([0.0, 0.5, 1.5])
+    monkeypatch.setattr(
+        "transformer_lib.checkpoints.time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
+    seen = []
+    with pytest.raises(KeyboardInterrupt, match="nothing was saved"), Checkpoints(tmp_path) as kept:
+        for _ in range(3):  # the second is the first, handed on twice by a launcher
+            signal.raise_signal(signal.SIGINT)
+            seen.append(kept.stopped)
+    assert seen == [signal.SIGINT] * 2
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_another_run_may_have_dropped_an_old_checkpoint(tmp_path, monkeypatch):
+    def gone(files, new, keep):
+        if len(files) > keep:
+            min(files).unlink()
+            seen.append(new)
+        real(files, new, keep)
+
+    seen, real = [], checkpoints._drop_old
+    monkeypatch.setattr(checkpoints, "_drop_old", gone)
+    assert len(run(tmp_path, steps=12)[1].losses) == 12 and len(seen) == 1
+
+
+def test_a_folder_for_the_best_weights_is_refused_before_the_run(tmp_path):
+    with pytest.raises(ValueError, match="path must be a file, .* is a folder"):
+        Best(tmp_path, len)
 
 
 def test_a_setting_that_is_not_named_any_more_is_another_setting(tmp_path):

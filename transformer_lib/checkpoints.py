@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -186,15 +187,20 @@ def _newest_usable(
 
 # %% ../chapters/27_checkpoints.ipynb #c26-067
 class Stoppable:
-    """A context in which Ctrl-C and SIGTERM only leave a note."""
+    """A context in which Ctrl-C and SIGTERM only leave a note.
+
+    A second Ctrl-C ends the run at once, if it comes more than a second after
+    the first: a launcher may hand on the first one twice.
+    """
 
     def __init__(self) -> None:
         self.stopped: int | None = None  # the signal that came
         self.asked: int | None = None  # and that this run has taken note of
+        self._heard = math.inf  # when the first came
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Stoppable":
-        self.stopped = self.asked = None
+        self.stopped, self.asked, self._heard = None, None, math.inf
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.signal(number, self._stop)
@@ -211,7 +217,12 @@ class Stoppable:
 
     def _stop(self, number: int, _: FrameType | None = None) -> None:
         """Ask the run to save and end, at the latest after the next step."""
-        self.stopped = number
+        now = time.monotonic()
+        if number == signal.SIGINT and now > self._heard + 1:
+            raise KeyboardInterrupt(
+                "nothing was saved since the last checkpoint"
+            )
+        self.stopped, self._heard = number, min(self._heard, now)
 
     def end_if_asked(self, step: int) -> None:
         """Raise what ends the run, if note was taken of a signal."""
@@ -258,14 +269,14 @@ def _prepare(folder: Path) -> None:
 
 def _clear_halves(folder: Path) -> None:
     """Delete what a killed run had begun to write."""
-    for part in folder.glob("step-*.safetensors.part"):
+    for part in folder.glob(f"*.safetensors.{'[0-9a-f]' * 8}.part"):
         part.unlink(missing_ok=True)
 
 
 def _drop_old(files: list[Path], new: Path, keep: int) -> None:
     """Delete all but the newest `keep` of the files up to a new one."""
     for old in sorted(file for file in files if file <= new)[:-keep]:
-        old.unlink()
+        old.unlink(missing_ok=True)
 
 # %% ../chapters/27_checkpoints.ipynb #c26-079
 def _processes() -> int:
@@ -338,6 +349,8 @@ class _Resumable(Stoppable):
         stop: Callable[[History], bool] | None = None,
     ) -> None:
         super().__init__()
+        if not (stop is None or callable(stop)):
+            raise ValueError(f"stop must be a function, got {stop!r:.60}")
         self.stop, self._history = stop, History()
         self.every, self.keep = _whole_numbers(every, keep)
         self.settings = _named(settings)
@@ -432,6 +445,8 @@ class Best:
         if not callable(evaluate):
             raise ValueError(f"evaluate must be a function, got {evaluate!r}")
         self.path, self.evaluate = as_path(path), evaluate
+        if self.path.is_dir():
+            raise ValueError(f"path must be a file, {path} is a folder")
         self.lowest = math.inf
         if is_main_process():
             _prepare(self.path.parent)

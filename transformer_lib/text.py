@@ -21,7 +21,7 @@ class Passage:
     """A piece of text, where it came from, and what it is about.
 
     text: the words. source: the unit it was taken from (a class, a file,
-    a line); passages of one source never end up on two sides of a split.
+    a line), which `split_by_source` keeps on one side of a split.
     label: what a classifier should say of it, or None.
     """
 
@@ -253,7 +253,7 @@ def as_path(path: Any, name: str = "path") -> Path:
         pass
     except (OSError, ValueError) as error:  # too long, a NUL, no right
         why = getattr(error, "strerror", error)
-        raise OSError(f"{name}: {str(path)!r:.80} cannot be ({why})") from None
+        raise OSError(f"{name}: {str(path)!r:.80} unusable ({why})") from None
     return path
 
 # %% ../chapters/01_text.ipynb #c01-055

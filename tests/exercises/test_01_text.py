@@ -97,6 +97,20 @@ def test_shared():
     assert "white space" in say(raw)
     assert "two spellings" in say(no_accents)
     assert "['a', 'b'], not ['b']" in say(later)
+
+    def of_two(passages):
+        owners = {}
+        for p in passages:
+            owners.setdefault(normal(p.text), set()).add(p.source)
+        return {s for many in owners.values() if len(many) == 2 for s in many}
+
+    def neighbours(passages):
+        pairs = zip(passages, passages[1:], strict=False)
+        shared = [(p, q) for p, q in pairs if normal(p.text) == normal(q.text)]
+        return {r.source for p, q in shared if p.source != q.source for r in (p, q)}
+
+    assert "three sources" in say(of_two)
+    assert "both sources" in say(neighbours)
     assert "nothing else" in say(lambda passages: "a")
     assert "KeyError" in say(lambda passages: {}["a"])
 

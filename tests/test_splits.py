@@ -59,6 +59,12 @@ def test_the_order_of_the_passages_does_not_move_the_split():
     assert {p.source for p in one.test} != {p.source for p in split_by_source(made, seed=1).test}
 
 
+def test_the_order_of_the_passages_does_not_move_units_with_several_labels():
+    made = [Passage(str(i), f"s{i // 5}", "xy"[i * i % 7 > 2]) for i in range(200)]
+    one, two = split_by_source(made), split_by_source(made[::-1])
+    assert {p.source for p in one.test} == {p.source for p in two.test}
+
+
 def test_the_split_is_the_same_in_every_process():
     made = [Passage(str(i), f"s{i}", "a") for i in range(30)]
     split = split_by_source(made)

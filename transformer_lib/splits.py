@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import mode
 from typing import Any
 
 from .text import Passage, SIX_PACKAGES, UNSPACED
@@ -47,7 +48,7 @@ def stable_hash(name: str, seed: int) -> bytes:
 # %% ../chapters/02_splits.ipynb #c02-058
 @dataclass(frozen=True)
 class Split:
-    """Three lists of passages that share no source."""
+    """Three lists of passages: to learn from, to choose by, to be asked."""
 
     train: list[Passage]
     validation: list[Passage]
@@ -76,7 +77,10 @@ def split_by_source(
     passages = check_passages(passages)
     for passage in passages:
         groups.setdefault(unit(passage), []).append(passage)
-    labels = {name: group[0].label or "" for name, group in groups.items()}
+    labels = {  # a unit counts under its commonest label
+        name: mode(sorted(p.label or "" for p in group))
+        for name, group in groups.items()
+    }
     order = sorted(groups, key=lambda name: stable_hash(name, seed))
     shares = {"test": test, "validation": validation}
     part_of: dict[str, str] = {}
@@ -249,8 +253,8 @@ def draw_rows(
 def hold_out(
     passages: list[Passage], share: float = 0.1
 ) -> tuple[list[Passage], list[Passage]]:
-    """Set a share aside: whole sources where there are ten, else the end of
-    a text, or rows of a table drawn at random.
+    """Set a share aside: whole sources where there are ten and one is
+    small enough, else the end of the text, or rows of a table drawn at random.
 
     share: above 0 and below 1. ValueError if one side would stay empty.
     """

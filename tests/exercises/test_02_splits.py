@@ -96,6 +96,7 @@ def test_divide():
     assert "seed makes no difference" in say(lambda p, share, seed: right(p, share, 0))
     assert "lost" in say(lambda *a: (right(*a)[0][1:], right(*a)[1]))
     assert "about 10" in say(lambda p, share, seed: right(p, 0.8, seed))
+    assert "25 of 50" in say(lambda p, share, seed: right(p, 0.2, seed))
     assert "IndexError" in say(lambda *a: [][0])
 
     def by_hash(passages, share, seed):

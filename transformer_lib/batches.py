@@ -128,7 +128,7 @@ def pad(
     """Rows of different lengths as one tensor (B, T), and its mask (B, T),
     which is True at real tokens."""
     check_token_rows("rows", rows)
-    flat = np.concatenate([np.asarray(row) for row in rows])
+    flat = np.concatenate([np.atleast_1d(row) for row in rows])
     if flat.ndim != 1:
         raise ValueError(f"rows must be rows of ids, got {rows!r:.60}")
     if flat.dtype.kind not in "iu":
@@ -191,8 +191,9 @@ class _Padded:
     ):
         self.labels = encode_labels(passages, labels)
         texts = check_texts([p.text for p in passages], "texts of passages")
-        rows = encode_rows(texts, tokenizer)
-        self.tokens, self.mask = pad([row[:block_size] for row in rows])
+        rows = [row[:block_size] for row in encode_rows(texts, tokenizer)]
+        check_token_rows("texts of passages", rows)
+        self.tokens, self.mask = pad(rows)
         self.lengths = self.mask.sum(1)  # stays on the CPU
 
     def take(

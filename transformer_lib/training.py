@@ -108,9 +108,9 @@ def check_finite(
     for step, loss in enumerate(losses, last + 1 - len(losses)):
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the loss became {loss} at step {step} (batch {step}, "
-                f"learning rate {rate(step):.2g}); try a lower "
-                f"learning_rate (or, from Python, a longer warmup)"
+                f"the loss or its gradient became {loss} at step {step} "
+                f"(batch {step}, learning rate {rate(step):.2g}); try a "
+                f"lower learning_rate (or, from Python, a longer warmup)"
             )
 
 # %% ../chapters/11_training.ipynb #c11-077l

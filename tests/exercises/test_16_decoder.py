@@ -200,6 +200,14 @@ def kept_the_wrong_one(model):
     return 0.1
 
 
+def without_bias(model):
+    words = model.token_embedding.weight
+    before = sum(p.numel() for p in model.parameters())
+    model.projection = torch.nn.Linear(*reversed(words.shape), bias=False)
+    model.projection.weight = words
+    return 1 - sum(p.numel() for p in model.parameters()) / before
+
+
 def test_tying_right():
     assert verdict(CHAPTER, "check_tie", tied).startswith("Right")
 
@@ -211,6 +219,7 @@ def test_tying_right():
         (lambda model: 0.2, "a table of its own"),
         (copied, "still two tables"),
         (kept_the_wrong_one, "Keep the word table"),
+        (without_bias, "lost its bias"),
         (lambda model: tied(model, lambda a, b: (a - b) / b), "not of what is left"),
         (lambda model: tied(model, lambda a, b: a - b), "the share is"),
         (lambda model: model.nothing, "stopped with"),

@@ -40,44 +40,44 @@ def test_word_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_word", answer)
 
 
-def geometric(losses, counts):
-    product = 1.0
-    for loss, n in zip(losses, counts, strict=True):
-        product *= math.exp(loss) ** (n / sum(counts))
-    return product
-
-
-def weighted(values, counts):
-    return sum(v * n for v, n in zip(values, counts, strict=True)) / sum(counts)
+HALF = (1 / 2 + 1 / 32) / 2  # what the mixture gives each token
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        geometric,
-        lambda a, n: np.exp(np.average(a, weights=n)),
-        lambda a, n: (torch.tensor(a) @ torch.tensor(n, dtype=torch.float) / sum(n)).exp(),
-    ],
+    "answer", [(8, 64 / 17), [8.0, 3.76], np.array([8, 3.765]), torch.tensor([8, 1 / HALF])]
 )
-def test_batches_right(answer):
-    assert verdict(CHAPTER, "check_batches", answer).startswith("Right")
+def test_mixture_right(answer):
+    assert verdict(CHAPTER, "check_mixture", answer).startswith("Right")
 
 
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (lambda *_: None, "Not yet"),
-        (not_written, "Not yet"),
-        (lambda a, n: math.exp(sum(a) / len(a)), "weight its loss"),
-        (lambda a, n: sum(map(math.exp, a)) / len(a), "averaged perplexities"),
-        (lambda a, n: weighted([math.exp(x) for x in a], n), "not first"),
-        (weighted, "take the exponential"),
-        (lambda a, n: 2 ** weighted(a, n), "bits"),
-        (lambda a, n: 7.0, "Not this"),
+        (None, "Not yet"),
+        (8, "Not yet"),
+        ((8,), "Not yet"),
+        ("ab", "Not yet"),
+        ((64, 3.76), "Alone: of a product"),
+        ((1 / 8, 3.76), "Alone: that is a probability"),
+        ((1 / HALF, 3.76), "Alone: average the nats, not the probabilities"),
+        ((17, 3.76), "not the perplexities"),
+        ((math.log(8), 3.76), "Alone: those are nats"),
+        ((3, 3.76), "Alone: those are bits"),
+        ((math.nan, 3.76), "Alone: what is the product"),
+        ((5, 3.76), "Alone: what is the product"),
+        ((8, 8), "not their logarithms"),
+        ((8, HALF), "Mixed: that is a probability"),
+        ((8, 2 * HALF), "half of each"),
+        ((8, 1 / (2 * HALF)), "half of each"),
+        ((8, HALF**-2), "second root"),
+        ((8, -math.log(HALF)), "Mixed: those are nats"),
+        ((8, -math.log2(HALF)), "Mixed: those are bits"),
+        ((8, math.nan), "Mixed: what does"),
+        ((8, 5), "Mixed: what does"),
     ],
 )
-def test_batches_wrong(answer, hint):
-    assert hint in verdict(CHAPTER, "check_batches", answer)
+def test_mixture_wrong(answer, hint):
+    assert hint in verdict(CHAPTER, "check_mixture", answer)
 
 
 def table(text, source):

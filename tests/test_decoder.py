@@ -336,7 +336,7 @@ def test_targets_of_another_shape_are_named():
 
 
 class FullCache:
-    length, layers = 6, ()
+    length, layers = 6, (None, None)
 
 
 def test_tokens_beyond_the_cache_are_named():

@@ -1,5 +1,6 @@
 """The classifier: equal to PyTorch's layers, a mean over real tokens only, and able to learn."""
 
+import inspect
 import math
 
 import pytest
@@ -13,6 +14,7 @@ from torch.testing import assert_close
 from tests.builders import as_trained, pytorch_stack, unchecked
 from tests.test_encoder import PADDINGS, put, same
 from transformer_lib.classifier import Classifier, EncoderClassifier, mean_pool
+from transformer_lib.decoder import Decoder
 from transformer_lib.encoder import Encoder
 
 exact = settings(max_examples=25, deadline=None)
@@ -268,6 +270,18 @@ def test_parts_that_do_not_fit_are_refused():
         match="encoder and classifier must have the same embedding_dim, got 8 and 4",
     ):
         EncoderClassifier(encoder, Classifier(4, 5, 3))
+
+
+def test_parts_of_another_kind_are_refused():
+    sizes = {"embedding_dim": 8, "num_heads": 2, "num_layers": 1}
+    encoder, classifier = Encoder(9, 4, **sizes), Classifier(8, 5, 3)
+    make = inspect.unwrap(EncoderClassifier.__init__)  # without the tests' own type checks
+    for parts, message in (
+        ((Decoder(9, 4, **sizes), classifier), "encoder must be of the class Encoder, got a Deco"),
+        ((encoder, encoder), "classifier must be of the class Classifier, got a Encoder"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(EncoderClassifier.__new__(EncoderClassifier), *parts)
 
 
 @pytest.mark.parametrize(

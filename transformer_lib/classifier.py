@@ -5,7 +5,8 @@ __all__ = ['Classifier', 'EncoderClassifier']
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from .checks import check_shape, check_sizes, check_widths
+from .checks import check_kind, check_shape, check_sizes
+from .checks import check_widths
 from .encoder import Encoder
 
 # %% ../chapters/10_classifier.ipynb #c10-010
@@ -48,6 +49,8 @@ class EncoderClassifier(nn.Module):
 
     def __init__(self, encoder: Encoder, classifier: Classifier):
         super().__init__()
+        check_kind("encoder", encoder, Encoder)
+        check_kind("classifier", classifier, Classifier)
         check_widths(encoder=encoder, classifier=classifier)
         self.encoder, self.classifier = encoder, classifier
 

@@ -963,6 +963,19 @@ def test_a_generator_has_the_counts_of_its_text_for_a_teacher(files, writer, tmp
     assert losses[0][0].func is runs.distillation_loss
 
 
+def test_a_model_with_room_for_more_tokens_than_its_tokenizer_has_can_be_taught(
+    writer, files, tmp_path
+):
+    tokenizer = load_model(writer[0]).tokenizer
+    size = tokenizer.get_vocab_size() + 9
+    model = Decoder(size, 8, embedding_dim=4, num_heads=1, num_layers=1)
+    save_model(tmp_path / "wide", model, tokenizer)
+    line = ["train-decoder", "--train", files / "a.txt", "--from", tmp_path / "wide"]
+    line += ["--out", tmp_path / "a", "--steps", "1", "--batch-size", "4"]
+    code, said = command(*line, "--teacher-share", "0.5")
+    assert code == 0 and load_model(tmp_path / "a").model.sizes["vocab_size"] == size, said
+
+
 def test_an_empty_path_is_none_and_not_the_current_folder(writer, files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_text("the cat sat on the mat\n\n" * 40)

@@ -263,6 +263,8 @@ class Run:
 
     @property
     def vocab_size(self) -> int:
+        if self.start:  # it may have room for more than its tokenizer
+            return self.settings["vocab_size"]
         return self.tokenizer.get_vocab_size()
 
     @property

@@ -434,3 +434,19 @@ def test_nothing_found_can_be_shown():
         "a.tsv: empty",
         "0 texts, 0 characters, 0 words",
     ]
+
+
+@pytest.mark.parametrize("first", ["label,text", "pos,Good"])
+@pytest.mark.parametrize("closed", ["pos,It was fun.", "neg,bad film\nneg,Bad, bad film"])
+def test_open_quotes_swallow_no_rows_of_csv(tmp_path, first, closed):
+    content = f'{first}\npos,Fine\nneg,Dull\npos,"I liked it.\n{closed}"\nneg,Bad\n'
+    said = said_of(tmp_path, "a.csv", content)
+    assert said == "a.csv, line 4: a quote is left open, and takes in the rows below it"
+    turned = [line.split(",")[::-1] for line in 'neg,Dull\npos,"I was\npos,at home"'.split("\n")]
+    last = "text,label\nFine,pos\nNo,neg\n" + "\n".join(map(",".join, turned))
+    assert "line 5: a quote is left open" in said_of(tmp_path, "b.csv", last)
+
+
+def test_texts_of_several_lines_are_read(tmp_path):
+    rows = "".join(f'{i % 5},"It went\n{i % 5},000 miles\nand back"\n' for i in range(40))
+    assert said_of(tmp_path, "a.csv", f"label,text\n{rows}") == 40

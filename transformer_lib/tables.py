@@ -19,7 +19,7 @@ from .text import Passage, check_texts, count_words
 TableRow = tuple[int, list[Any]]  # the line's number, the cells
 
 
-def csv_rows(text: str, name: str, delimiter: str) -> Iterator[TableRow]:
+def csv_rows(text: str, name: str, delimiter: str) -> list[TableRow]:
     """The rows of a table with quotes, by the rules of CSV."""
     csv.field_size_limit(2**31 - 1)  # a text may be as long as a book
     mark = re.escape(delimiter)
@@ -30,14 +30,40 @@ def csv_rows(text: str, name: str, delimiter: str) -> Iterator[TableRow]:
         strict=True,
         skipinitialspace=spaced is not None,
     )
-    start = 1  # the line on which a row begins
+    rows, start = [], 1  # the line on which a row begins
     try:
         for cells in reader:
             if any(map(str.strip, cells)):
-                yield start, cells
+                rows.append((start, cells))
             start = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f"{name}, line {start}: not CSV ({error})") from None
+    if line := swallowing(rows, delimiter):
+        raise ValueError(
+            f"{name}, line {line}: a quote is left open, and takes in the "
+            "rows below it"
+        )
+    return rows
+
+
+def swallowing(rows: list[TableRow], delimiter: str) -> int | None:
+    """The line of the first text of several lines, if every such text is made
+    of rows that begin, or end, as others do."""
+    for place, whole in ((0, slice(1, None)), (-1, slice(None, -1))):
+        known = {cells[place] for _, cells in rows}
+        within = [
+            (number, line.split(delimiter))
+            for number, cells in rows
+            for cell in cells
+            for line in cell.split("\n")[whole]
+        ]
+        width = len(rows[0][1]) if rows else 0
+        if within and all(
+            len(parts) >= width and parts[place] in known
+            for _, parts in within
+        ):
+            return within[0][0]
+    return None
 
 # %% ../chapters/25_tables.ipynb #c24-036
 def tab_rows(text: str, name: str) -> list[TableRow]:
@@ -56,21 +82,11 @@ def tab_rows(text: str, name: str) -> list[TableRow]:
     if not any(cell.startswith('"') for _, cells in rows for cell in cells):
         return rows
     try:
-        quoted = list(csv_rows(text, name, "\t"))
+        quoted = csv_rows(text, name, "\t")
     except ValueError:
         return rows
     even = len({len(cells) for _, cells in rows}) == 1
-    if even and len(quoted) < len(rows):
-        return rows
-    begins = Counter(cells[0] for _, cells in rows)  # how often with a label
-    within = [
-        line.split("\t")
-        for _, cells in quoted
-        for cell in cells
-        for line in cell.split("\n")[1:]
-    ]
-    swallowed = any(len(p) > 1 and begins[p[0]] > 1 for p in within)
-    return rows if swallowed else quoted
+    return rows if even and len(quoted) < len(rows) else quoted
 
 # %% ../chapters/25_tables.ipynb #c24-038
 def json_rows(text: str, name: str) -> Iterator[TableRow]:
@@ -208,7 +224,7 @@ def rows_of(text: str, name: str) -> tuple[str, list[TableRow]]:
     bare = re.sub('"[^"]*"', "", first)  # what stands outside quotes
     mark = max(",;\t|", key=lambda m: (header_of(first, m), bare.count(m)))
     form = {",": "CSV", "\t": "tab-separated"}.get(mark, f"CSV with {mark!r}")
-    return form, list(csv_rows(text, name, mark))
+    return form, csv_rows(text, name, mark)
 
 
 def header_of(line: str, mark: str) -> bool:

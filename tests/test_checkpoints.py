@@ -221,12 +221,12 @@ def test_half_written_file_is_cleared_away_by_a_run_and_not_by_a_look(tmp_path):
     """Whoever looks into the folder of a run that is writing does not end it."""
     half = tmp_path / "step-000000004.safetensors.0123abcd.part"
     best = tmp_path / "best.safetensors.89abcdef.part"
-    theirs = tmp_path / "best.safetensors.part"
-    for path in (half, best, theirs):
+    theirs = [tmp_path / f"best.safetensors{end}.part" for end in ("", ".mine")]
+    for path in (half, best, *theirs):
         path.write_bytes(b"half")
     assert Checkpoints(tmp_path).files() == [] and half.exists()
     run(tmp_path, steps=2)
-    assert [path.name for path in tmp_path.glob("*.part")] == [theirs.name]
+    assert {*tmp_path.glob("*.part")} == {*theirs}
 
 
 def test_what_a_killed_write_leaves_has_the_name_that_is_cleared_away(tmp_path, monkeypatch):

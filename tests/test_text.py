@@ -77,6 +77,13 @@ def test_a_file_that_cannot_be_parsed_is_skipped(tmp_path):
     assert [p.label for p in python_documentation(tmp_path)] == ["d"]
 
 
+def test_a_folder_that_changes_is_read_again(tmp_path):
+    (tmp_path / "a.py").write_text("'It sat there all day long.'")
+    assert len(python_documentation(tmp_path)) == 1
+    (tmp_path / "b.py").write_text("'It lay there all day long.'")
+    assert len(python_documentation(tmp_path)) == 2
+
+
 def test_an_installation_without_sources_says_so(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"folder: no Python sources .* a text of your own \(read_text\)"

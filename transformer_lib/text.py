@@ -142,7 +142,8 @@ def python_documentation(folder: str | Path | None = None) -> list[Passage]:
     """
     built_in = Path(sysconfig.get_paths()["stdlib"])
     root = built_in if folder is None else as_path(folder, "folder")
-    passages = list(documentation(root))
+    read = documentation if folder is None else documentation.__wrapped__
+    passages = list(read(root))  # a folder may change: not remembered
     if not passages:
         raise FileNotFoundError(
             f"folder: no Python sources with prose in {root}. Where Python "

@@ -1035,12 +1035,17 @@ def test_a_run_is_not_taken_up_from_another_model(files, tmp_path):
 def test_what_is_too_short_or_labelled_otherwise_is_named(files, tmp_path):
     (tmp_path / "short.txt").write_text("a few words")
     (tmp_path / "other.tsv").write_text("neg\tbad\nnone\tso so\n")
+    (tmp_path / "capital.tsv").write_text("neg\tbad\nPOS\tgood\n")
     line = ["train-classifier", "--train", files / "a.tsv", "--out", tmp_path / "n", *SMALL]
     for more, message in (
         (["--pretrain", tmp_path / "short.txt"], "error: pretrain must hold at least 2 *"),
         (
             ["--test", tmp_path / "other.tsv"],
-            "error: test: its labels must be among ['neg', 'pos']",
+            "error: test: its labels must be among ['neg', 'pos'], got also ['none']",
+        ),
+        (
+            ["--test", tmp_path / "capital.tsv"],
+            "error: test: its labels must be among ['neg', 'pos'], got also ['POS'], and capitals",
         ),
     ):
         code, said = command(*line, *more)

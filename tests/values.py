@@ -254,6 +254,8 @@ def of_other_kinds() -> Iterator[Line]:
         ("save_model: labels, a number", "labels must name", lambda: save("m", READER, 2)),
         ("Checkpoints: every, a text", "every and keep must be", lambda: Checkpoints(FOLDER / "c", every="2")),
         ("Checkpoints: settings, a list", "settings must be a dict", lambda: Checkpoints(FOLDER / "c", settings=[1])),
+        ("Checkpoints: no text", "folder must be a path, got ''", lambda: Checkpoints("")),
+        ("save_model: no text", "folder must be a path, got ''", lambda: save_model("", DECODER, TOKENIZER)),
         ("Checkpoints: None", "folder must be a path", lambda: Checkpoints(None)),
         ("Checkpoints: stop, a number", "stop must be a function, got 3", lambda: Checkpoints(FOLDER / "c", stop=3)),
         ("read_checkpoint: None", "path must be a path, got NoneType", lambda: read_checkpoint(None)),

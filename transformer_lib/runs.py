@@ -430,8 +430,11 @@ def check_known(name: str, part: list[Passage], labels: list[str]) -> None:
     """ValueError that names the part if it has a label that is none of these."""
     new = sorted({str(passage.label) for passage in part} - {*labels})
     if new:
+        known = {label.casefold() for label in labels}
+        alike = any(label.casefold() in known for label in new)
         raise ValueError(
             f"{name}: its labels must be among {labels}, got also {new}"
+            + ", and capitals count" * alike
         )
 
 

@@ -245,6 +245,8 @@ def check_texts(texts: Any, name: str = "texts") -> list[str]:
 
 def as_path(path: Any, name: str = "path") -> Path:
     """The path; ValueError or OSError, with its name, if it can be none."""
+    if path == "":  # often an unset variable, not the current folder
+        raise ValueError(f"{name} must be a path, got ''")
     try:
         os.stat(path := Path(path))
     except TypeError:

@@ -84,10 +84,12 @@ def train_list(texts: Iterable[str], kind: str, vocab_size: int) -> Tokenizer:
 def check_training(texts: Any, kind: str, vocab_size: Any) -> list[str]:
     """The texts, if there is something to learn, and room for it."""
     checked = check_texts(texts)
-    if not any(checked):
-        raise ValueError("texts must hold at least one character")
     if kind not in ("char", "word", "bpe"):
         raise ValueError(f"kind must be 'char', 'word' or 'bpe', got {kind!r}")
+    word = kind == "word"
+    if not any(text.strip() if word else text for text in checked):
+        least = "word" if word else "character"
+        raise ValueError(f"texts must hold at least one {least}")
     smallest = len(SPECIAL_TOKENS) + (256 if kind == "bpe" else 1)
     try:
         small = operator.index(vocab_size) < smallest

@@ -80,7 +80,7 @@ def not_written(*_):
         (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "layer norms"),
         (
             lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C),
-            "biases of the linear maps",
+            "biases of the linear layers",
         ),
         (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 11 * C), "two norms"),
         (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 10 * C), "4C biases"),

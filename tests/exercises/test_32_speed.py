@@ -1,4 +1,4 @@
-"""The checks of chapter 21 accept what is right and name what is wrong."""
+"""The checks of chapter 32 accept what is right and name what is wrong."""
 
 import torch
 

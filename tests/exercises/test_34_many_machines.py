@@ -1,4 +1,4 @@
-"""The checks of chapter 22 accept what is right and name what is wrong."""
+"""The checks of chapter 34 accept what is right and name what is wrong."""
 
 import math
 

@@ -23,7 +23,7 @@ from transformer_lib.kv_cache import (
     left_pad,
 )
 from transformer_lib.sampling import generate, probabilities, sample_next_token, stream
-from transformer_lib.tokens import END, train_tokenizer
+from transformer_lib.tokens import END, UNK, train_tokenizer
 
 V, SIZE = 17, 12
 some = settings(max_examples=15, deadline=None)
@@ -513,6 +513,15 @@ def test_generate_begins_a_new_passage_and_ends_at_stop():
     assert stopped == tokenizer.decode(ids[: ids.index(ids[7])])
     with pytest.raises(ValueError, match="top_k must be a whole number from 1"):
         list(generate(model, tokenizer, top_k=0))
+
+
+def test_a_word_behind_an_unknown_one_has_its_space():
+    tokenizer = train_tokenizer(TEXTS, "word", 60)
+    model = make(torch.float32, vocab_size=60, block_size=16)
+    for prompt in ("zzzyzx", "the zzzyzx"):
+        assert tokenizer.encode(prompt).ids[-1] == UNK
+        said = "".join(generate(model, tokenizer, prompt, max_new_tokens=4, seed=0, stop=()))
+        assert said.startswith(" ") and said.strip()
 
 
 def test_special_tokens_are_never_drawn_by_generate():

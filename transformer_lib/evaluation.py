@@ -128,8 +128,8 @@ class Comparison(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether 0 lies outside, and six sources differ: five lean to one
-        side by luck alone in one case of sixteen."""
+        """Whether 0 lies outside, and six sources differ. (Five lean to one
+        side by luck alone in one case of sixteen.)"""
         return self.differ > 5 and (self.low > 0 or self.high < 0)
 
 

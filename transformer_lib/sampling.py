@@ -17,7 +17,7 @@ from .decoder import Decoder
 from .kv_cache import Continuation
 from .text import check_texts
 from .tokens import check_tokenizer
-from .tokens import END, MASK, PAD, UNK
+from .tokens import END, MASK, PAD, SPECIAL_TOKENS, UNK
 
 # %% ../chapters/20_sampling.ipynb #c20-024
 def probabilities(
@@ -148,6 +148,8 @@ def generate(
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]
     choice |= dict(max_new_tokens=max_new_tokens, stop=stop, banned=banned)
     tail = ids[-1:]  # tokens to decode; `text` of them was handed out
+    if tail == [UNK]:  # decoded to nothing, and the next word needs a space
+        tail = [len(SPECIAL_TOKENS)]  # as behind any word
     text = tokenizer.decode(tail)
     for token in stream(decoder, [ids], **choice):
         if int(token) in stop:

@@ -427,7 +427,7 @@ class TextTask:
 
 # %% ../chapters/30_runs.ipynb #c29n-024
 def check_known(name: str, part: list[Passage], labels: list[str]) -> None:
-    """ValueError that names the part if it has a label that is none of these."""
+    """ValueError that names the part if it has a label beside these."""
     new = sorted({str(passage.label) for passage in part} - {*labels})
     if new:
         known = {label.casefold() for label in labels}

@@ -230,6 +230,12 @@ def test_the_loop_is_forward_backward_clip_step():
         assert torch.equal(p, q)
 
 
+def test_a_gradient_of_before_is_not_in_the_first_step():
+    model = decoder()
+    (100 * language_loss(model, windows()(500))).backward()  # looked at, or left by Ctrl-C
+    assert run(model)[1].losses == run()[1].losses
+
+
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_same_seed_same_bits_other_seed_not(precision):
     def bits(seed):

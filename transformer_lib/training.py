@@ -147,7 +147,7 @@ class _Run:
 
     def __init__(self, model, batches, loss_fn, accelerator, settings):
         set_seed(settings["seed"])
-        model.to(accelerator.device).train()
+        model.to(accelerator.device).train().zero_grad()
         if hasattr(batches, "to"):
             batches.to(accelerator.device)
         made = make_optimizers(

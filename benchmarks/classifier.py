@@ -5,7 +5,8 @@
 For each seed: masked-token pretraining on the unlabelled rest of the corpus (validation
 and test sources left out), fine-tuning on the labelled training sentences, and the same
 fine-tuning from scratch. All settings were chosen on the validation part; the test part
-is read once per seed, at the end. A file that exists is continued, seed by seed.
+is read once per seed, at the end. A file that exists is continued, seed by seed, where the recipe,
+the machine, the commit and the text are the same.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import describe
+from machine import origin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from tokenizers import normalizers
@@ -235,7 +236,7 @@ def main():
     unlabelled = without_sources(corpus, split.validation, split.test)
     stored = {
         "recipe": RECIPE,
-        "machine": describe(),
+        **origin(),
         "precision": accelerator.mixed_precision,
         "sentences": {name: len(part) for name, part in vars(split).items()},
         "sources": source_numbers(split.test),
@@ -245,7 +246,8 @@ def main():
     }
     if arguments.out.exists():
         old = json.loads(arguments.out.read_text("utf-8"))
-        same = all(old.get(name) == stored[name] for name in ("recipe", "machine", "sentences"))
+        told = ("recipe", "machine", "commit", "sentences")
+        same = all(old.get(name) == stored[name] for name in told)
         stored["runs"] = old["runs"] if same else []
     for seed in range(len(stored["runs"]), arguments.seeds):
         stored["runs"].append(run(seed, split, unlabelled, RECIPE, accelerator))

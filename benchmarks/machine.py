@@ -63,15 +63,18 @@ def commit():
         return None
 
 
-def store(name, results):
-    """Write results, the machine and the command to RESULTS/NAME.json."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    content = {
+def origin():
+    """What every file of results says of itself: machine, commit, date and command."""
+    return {
         "machine": describe(),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
-        "command": command,
-        "results": results,
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
     }
+
+
+def store(name, results):
+    """Write results, and where they come from, to RESULTS/NAME.json."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    content = origin() | {"results": results}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -1,11 +1,13 @@
 """Each measurement runs in its smallest form and stores what the chapters read."""
 
+import importlib
 import json
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -109,6 +111,40 @@ def test_recipe(tmp_path):
     assert [row["recipe"] for row in rows] == names * 2
     losses = [row["validation_loss"] for row in rows]
     assert all(3 < loss < 6 for loss in losses) and len(set(losses)) == 6
+
+
+def test_classifier_says_where_it_comes_from_and_goes_on_only_there(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    classifier, out, seeds = importlib.import_module("classifier"), tmp_path / "c.json", []
+
+    def run(seed, *_):
+        seeds.append(seed)
+        return {"pretrained": {"test": 0.5}, "scratch": {"test": 0.5}}
+
+    chosen = dict.fromkeys(("tfidf", "tfidf_unlabelled", "tfidf_best_on_test"), {"test": 0.5})
+    for name, stub in {
+        "keep_memory": bool,
+        "which_library": lambda: SimpleNamespace(train=[], validation=[], test=[]),
+        "python_documentation": list,
+        "overlap": lambda *_: {},
+        "baselines": lambda *_: {"majority": 0.5} | chosen,
+        "run": run,
+    }.items():
+        monkeypatch.setattr(classifier, name, stub)
+    for commit, count, expected in (
+        ("one", 2, [0, 1]),
+        ("one", 3, [2]),
+        ("two", 1, [0]),
+    ):
+        seeds.clear()
+        command = ["classifier.py", "--device", "cpu", "--seeds", str(count), "--out", str(out)]
+        monkeypatch.setattr(sys, "argv", command)
+        monkeypatch.setenv("BENCHMARK_COMMIT", commit)
+        classifier.main()
+        content = json.loads(out.read_text("utf-8"))
+        assert seeds == expected and len(content["runs"]) == count
+        assert content["commit"] == commit and content["date"] and "processor" in content["machine"]
+        assert content["command"] == "python benchmarks/" + " ".join(command)
 
 
 def test_run_measures_what_it_is_told(tmp_path):

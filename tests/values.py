@@ -766,6 +766,7 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("WeightAverage: params, whole", "params must be floating-point numbers", lambda: WeightAverage([square.long()], 3)),
         ("WeightAverage: horizon, 0", "horizon must be at least 1, got 0", lambda: WeightAverage(weight, 0)),
         ("WeightAverage: horizon, None", "horizon must be at least 1, got None", lambda: WeightAverage(weight, None)),
+        ("WeightAverage: horizon of a group", "horizon must be at least 1, got 0.5", lambda: WeightAverage([{"params": weight, "horizon": 0.5}], 3)),
         ("WeightAverage: horizon, nan", "horizon must be at least 1, got nan", lambda: WeightAverage(weight, math.nan)),
         ("WeightAverage", None, lambda: WeightAverage(iter(weight), 3)),
         ("make_optimizers: muon, None", "muon must be at least 0, got None", lambda: make_optimizers(DECODER, 0.1, muon=None)),

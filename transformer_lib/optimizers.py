@@ -262,16 +262,19 @@ class WeightAverage(torch.optim.Optimizer):
     """
 
     def __init__(self, params, horizon: float):
-        if not holds(lambda h: 1 <= h < math.inf, horizon):
-            raise ValueError(f"horizon must be at least 1, got {horizon!r}")
         try:
-            super().__init__(params, {"horizon": float(horizon)})
+            super().__init__(params, {"horizon": horizon})
             kept = [p for group in self.param_groups for p in group["params"]]
             fine = all(p.is_floating_point() for p in kept)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"params must be parameters: {error}") from None
         if not fine:
             raise ValueError("params must be floating-point numbers")
+        for horizon in (group["horizon"] for group in self.param_groups):
+            if not holds(lambda h: h >= 1, horizon):
+                raise ValueError(
+                    f"horizon must be at least 1, got {horizon!r}"
+                )
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):

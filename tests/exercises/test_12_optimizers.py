@@ -9,14 +9,20 @@ def judge(check, answer):
     return verdict("12_optimizers", check, answer)
 
 
-def adamw(p, g, m, v, t, lr, decay, pull="weight", sign=1, correct=True):
+def adamw(p, g, m, v, t, lr, decay, pull="weight", sign=1, correct=True, eps=1e-8, under=0.0):
     if pull == "gradient":
         g = g + decay * p
     m, v = 0.9 * m + 0.1 * g, 0.95 * v + 0.05 * g.square()
     b1, b2 = (1 - 0.9**t, 1 - 0.95**t) if correct else (0.1, 0.05)
     if pull == "weight":
         p = p - lr * decay * p
-    return p - sign * lr * (m / b1) / ((v / b2).sqrt() + 1e-8), m, v
+    p = p - sign * lr * (m / b1) / ((v / b2 + under).sqrt() + eps)
+    return (p * (1 - lr * decay) if pull == "late" else p), m, v
+
+
+def uncorrected(p, g, m, v, t, lr, decay):
+    m, v = 0.9 * m + 0.1 * g, 0.95 * v + 0.05 * g.square()
+    return p * (1 - lr * decay) - lr * m / (v.sqrt() + 1e-8), m, v
 
 
 def test_adamw_step():
@@ -25,7 +31,13 @@ def test_adamw_step():
         (lambda *a: None, "Not yet"),
         (lambda *a: 1 / 0, "Not yet"),
         (lambda *a: adamw(*a, pull=None), "pull is missing"),
-        (lambda *a: adamw(*a, pull="gradient"), "in the gradient"),
+        (lambda *a: adamw(*a, pull="gradient"), "hidden in the gradient"),
+        (lambda *a: adamw(*a, pull="late"), "before the step"),
+        (lambda *a: adamw(*a, eps=0.0, under=1e-8), "outside the root"),
+        (lambda *a: adamw(*a, eps=0.0), "ε is missing"),
+        (uncorrected, "correct them"),
+        (lambda *a: adamw(*a)[0], "return the new p, m and v"),
+        (lambda *a: adamw(*a)[:2], "return the new p, m and v"),
         (lambda *a: adamw(*a, sign=-1), "up the hill"),
         (lambda *a: adamw(*a, correct=False), "Right at first, other at step 2"),
         (lambda p, *a: adamw(p.mul_(0.5), *a), "in place"),
@@ -57,6 +69,7 @@ def test_two_rounds():
         (lambda *a: 1 / 0, "Not yet"),
         (lambda *a: rounds(*a, count=1), "one round"),
         (lambda *a: rounds(*a, count=3), "Not two rounds"),
+        (lambda X, a, b, c: small(X, a, b, c) + a, "on the diagonal alone"),
         (lambda X, a, b, c: rounds(X, a, b, c).T, "shape"),
         (rounds, "products touch a wide matrix"),
     ):

@@ -524,6 +524,16 @@ def test_a_word_behind_an_unknown_one_has_its_space():
         assert said.startswith(" ") and said.strip()
 
 
+def test_a_word_behind_a_space_has_no_second_one():
+    tokenizer = train_tokenizer(TEXTS, "word", 60)
+    model = make(torch.float32, vocab_size=60, block_size=16)
+    plain, spaced = (
+        "".join(generate(model, tokenizer, prompt, max_new_tokens=4, seed=0, stop=()))
+        for prompt in ("the", "the ")
+    )
+    assert plain == " " + spaced and not spaced.startswith(" ")
+
+
 def test_special_tokens_are_never_drawn_by_generate():
     """A model that wants nothing but <unk> and <pad> writes something else; stream does what it is told."""
     tokenizer = train_tokenizer(TEXTS, "word", 60)

@@ -278,6 +278,8 @@ def of_other_kinds() -> Iterator[Line]:
         ("standard_error: texts", "values must be numbers", lambda: standard_error(["a"])),
         ("standard_error: seed", "draws and seed must be whole", lambda: standard_error([1.0], seed="a")),
         ("compare: texts", "second must be numbers", lambda: compare([1.0], ["a"])),
+        ("compare: nothing", "first must be at least one number", lambda: compare([], [])),
+        ("compare: no number", "second must be at least one", lambda: compare([1.0], [math.nan])),
         ("Decoder: no cache", "cache must be a KVCache", lambda: DECODER(IDS[None, :2], cache=[], return_attention=False)),
         ("Decoder: a layer of a cache", "cache must be a KVCache, got a LayerCache", lambda: DECODER(IDS[None, :2], cache=KVCache(DECODER).layers[0], return_attention=False)),
         ("Block: a whole cache", "cache must be a layer of a KVCache, got a KVCache", lambda: Block(8, 2)(torch.zeros(1, 2, 8), cache=KVCache(DECODER), return_attention=False)),

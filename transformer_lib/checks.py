@@ -498,8 +498,21 @@ def check_numbers(name: str, values: Any) -> Tensor:
         ) from None
 
 
-def check_draws(row: Tensor, draws: Any, seed: Any) -> tuple[int, int]:
-    """draws and seed as plain ints; ValueError if row cannot be redrawn."""
+def check_finite_row(name: str, values: Any) -> Tensor:
+    """The values (n,) to be averaged; ValueError unless there are some, all
+    finite."""
+    row = check_numbers(name, values).flatten()
+    if not len(row) or not row.isfinite().all():
+        found = f"{int((~row.isfinite()).sum())} that are not finite"
+        raise ValueError(
+            f"{name} must be at least one number, all finite, got "
+            f"{len(row)} values, {found}"
+        )
+    return row
+
+
+def check_draws(draws: Any, seed: Any) -> tuple[int, int]:
+    """draws and seed as plain ints."""
     try:
         draws, seed = index(draws), index(seed) % 2**63
     except TypeError:
@@ -508,12 +521,6 @@ def check_draws(row: Tensor, draws: Any, seed: Any) -> tuple[int, int]:
         ) from None
     if draws < 2:
         raise ValueError(f"draws must be at least 2, got {draws}")
-    if not len(row) or not row.isfinite().all():
-        found = f"{int((~row.isfinite()).sum())} that are not finite"
-        raise ValueError(
-            "values must be at least one number, all finite, got "
-            f"{len(row)} values, {found}"
-        )
     return draws, seed
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from .batches import Sentences, encode_all
 from .checks import check_answering, check_draws
-from .checks import check_kind, check_labelled, check_numbers
+from .checks import check_finite_row, check_kind, check_labelled
 from .checks import check_reader, check_scored
 from .checks import check_sources, whole_number
 from .classifier import EncoderClassifier
@@ -74,12 +74,14 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
 
 # %% ../chapters/18_evaluation.ipynb #c18-015a
 def _redrawn_means(
-    values: Any, sources: Sequence[Hashable] | None, draws: int, seed: int
+    row: Float[Tensor, "n"],
+    sources: Sequence[Hashable] | None,
+    draws: int,
+    seed: int,
 ) -> tuple[float, Float[Tensor, "draws"], Float[Tensor, "sources"]]:
-    """The mean of values, its means when whole sources are redrawn, and the
-    sum over each source."""
-    row = check_numbers("values", values).flatten()
-    draws, seed = check_draws(row, draws, seed)
+    """The mean of row, its means when whole sources are redrawn, and the sum
+    over each source."""
+    draws, seed = check_draws(draws, seed)
     n = len(row)
     check_sources(sources, n)
     names = range(n) if sources is None else sources
@@ -108,7 +110,8 @@ def standard_error(
     means that each stands for itself (Efron 1979). Infinite if there is one
     source only.
     """
-    _, means, total = _redrawn_means(values, sources, draws, seed)
+    row = check_finite_row("values", values)
+    _, means, total = _redrawn_means(row, sources, draws, seed)
     return means.std().item() if len(total) > 1 else math.inf
 
 # %% ../chapters/18_evaluation.ipynb #c18-016
@@ -142,8 +145,8 @@ def compare(
     seed: int = 0,
 ) -> Comparison:
     """Compare two models by their values on the same sentences, in pairs."""
-    one = check_numbers("first", first)
-    other = check_numbers("second", second)
+    one = check_finite_row("first", first)
+    other = check_finite_row("second", second)
     if one.shape != other.shape:
         raise ValueError(
             "first and second must be as long as each other, got "

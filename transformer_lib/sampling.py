@@ -151,6 +151,7 @@ def generate(
     if tail == [UNK]:  # decoded to nothing, and the next word needs a space
         tail = [len(SPECIAL_TOKENS)]  # as behind any word
     text = tokenizer.decode(tail)
+    spaced = prompt[-1:].isspace() and not text[-1:].isspace()
     for token in stream(decoder, [ids], **choice):
         if int(token) in stop:
             break
@@ -159,7 +160,9 @@ def generate(
         if longer.endswith("\ufffd"):  # half a character waits for the rest
             continue
         if longer != text:
-            yield longer[len(text) :]
+            piece = longer[len(text) :]
+            yield piece.removeprefix(" ") if spaced else piece
+            spaced = False
             tail = tail[-1:]
             text = tokenizer.decode(tail)
     if rest := tokenizer.decode(tail)[len(text) :]:

@@ -113,7 +113,7 @@ def test_by_hand():
         (lambda T, s: s * torch.eye(T), "itself"),
         (lambda T, s: right(T, 1.0), "is s in it"),
         (lambda T, s: s * torch.eye(T).flip(0), "should look at"),
-        (no_corner, "Place 0 looks nowhere"),
+        (no_corner, "Position 0 looks nowhere"),
         (lambda T, s: torch.ones(T), "shape"),
     ):
         said = judge("check_by_hand", wrong)

@@ -3,6 +3,8 @@
 import copy
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -153,6 +155,52 @@ def test_no_week_takes_more_than_its_hours():
     weeks = [re.findall(r"chapters/(\w+)\.ipynb", line) for line in plan.split("\n")]
     weeks = [sum(minutes[name] for name in week) for week in weeks if week]
     assert len(weeks) == 12 and max(weeks) <= 2 * 90 + 3 * 60, weeks
+
+
+def test_no_week_needs_a_later_chapter():
+    """What a chapter says that one needs first was read in the course before it."""
+    text = (ROOT / "book" / "teaching.md").read_text("utf-8")
+    plan = text.split("## Twelve weeks")[1].split("For the second meeting")[0]
+    read = []
+    for name in re.findall(r"chapters/(\w+)\.ipynb", plan):
+        first = re.search(
+            r"\*\*You need first\*\*(.*)", notebooks.markdown(ROOT / "chapters" / f"{name}.ipynb")
+        )
+        needed = set(re.findall(r"\((\d\d_\w+)\.ipynb", first[1]))
+        assert needed <= set(read), (name, needed - set(read))
+        read.append(name)
+
+
+@pytest.mark.slow
+def test_marking_counts_what_was_solved_and_nothing_else(tmp_path):
+    """A notebook that cannot be read or run costs the others nothing, and no stored line counts."""
+
+    def hand_in(name, *sources, kernel="python3"):
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        stored = nbformat.v4.new_output("stream", name="stdout", text="Right: stored\n")
+        cells[0].outputs = [stored]
+        made = nbformat.v4.new_notebook(cells=cells)
+        made.metadata.kernelspec = {"name": kernel, "display_name": kernel}
+        nbformat.write(made, tmp_path / "handed_in" / f"{name}.ipynb")
+
+    (tmp_path / "handed_in").mkdir()
+    (tmp_path / "handed_in" / "b_broken.ipynb").write_text("{")
+    hand_in("a_stops", "import os; os._exit(1)")
+    hand_in("c_nothing", "print('Not yet')")
+    hand_in("d_other_kernel", "1 / 0", "print('Right: a')", "print('Right: a')", kernel="mine")
+    hand_in("e_two", "print('Right: a')\nprint('no')\nprint('Right: b')")
+    text = (ROOT / "book" / "teaching.md").read_text("utf-8")
+    block = text.split("To see what was solved")[1].split("```bash\n")[1].split("```")[0]
+    block = block.replace(".venv/bin/jupyter", str(Path(sys.executable).with_name("jupyter")))
+    said = subprocess.run(
+        ["sh", "-c", block], cwd=tmp_path, capture_output=True, text=True
+    ).stdout.split("\n")
+    assert [line.split() for line in said if line] == [
+        ["DID", "NOT", "RUN:", "handed_in/a_stops.ipynb"],
+        ["DID", "NOT", "RUN:", "handed_in/b_broken.ipynb"],
+        ["1", "marked/d_other_kernel.ipynb"],
+        ["2", "marked/e_two.ipynb"],
+    ]
 
 
 @every_chapter

@@ -90,7 +90,7 @@ def test_a_new_exercise_is_listed_with_its_kind_and_first_sentence(tmp_path):
         check,
         guess,
         nbformat.v4.new_markdown_cell(
-            "Before.\n\n" + text % ("Do it", "do", "Write `f`.") + "\n\nAfter."
+            "Before.\n\n" + text % ("Do it", "do", "Write `broken`.") + "\n\nAfter."
         ),
         check,
         write,
@@ -100,7 +100,7 @@ def test_a_new_exercise_is_listed_with_its_kind_and_first_sentence(tmp_path):
     )
     assert course.index(tmp_path).split("\n\n")[2].split("\n") == [
         "- {ref}`Guess <ex-01-guess>` (predict): See the head, say 3.5.",
-        "- {ref}`Do it <ex-01-do>` (write): Write `f`.",
+        "- {ref}`Do it <ex-01-do>` (write): Write `broken`.",
         "- {ref}`Mend <ex-01-mend>` (repair): This has a bug.",
     ]
     assert "| 1. [](../chapters/01_one.ipynb) | 5 | 3 | 45 |" in course.minutes(tmp_path)

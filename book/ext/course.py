@@ -34,7 +34,8 @@ def first_sentence(statement):
 
 def kind(exercise, stub):
     """Return what an exercise asks for: to predict, to repair, or to write."""
-    if any(REPAIR.search(text) for text in exercise.values()):
+    asked = exercise["statement"].startswith("Write")
+    if not asked and any(REPAIR.search(text) for text in exercise.values()):
         return "repair"
     return "write" if "def " in stub else "predict"
 

@@ -118,8 +118,10 @@ def test_setup_cell_says_that_the_address_is_unset(tmp_path):
     source = code_cells(CHAPTERS[0])[0].source.replace("    %pip install", "    pass  #")
     source = source.replace('transformer_lib")', 'transformer_lib_that_is_missing")')
     source = re.sub('REPOSITORY = "[^"]*"', 'REPOSITORY = ""', source)
-    with pytest.raises(ModuleNotFoundError, match="address is not set"):
+    with pytest.raises(ModuleNotFoundError, match="address is not set") as said:
         exec(source, {})
+    beside = re.search(r"git\+\{REPOSITORY\} (.+)", source)[1]
+    assert f"`pip install . {beside}`" in str(said.value)
 
 
 def copy_of_the_book(folder):

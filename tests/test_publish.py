@@ -491,7 +491,7 @@ def test_a_dark_figure_keeps_the_colours_of_areas_and_turns_the_paper():
     import numpy as np
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (200, 100), "white")
+    image = Image.new("RGB", (300, 100), "white")
     draw = ImageDraw.Draw(image)
     draw.rectangle((20, 20, 59, 59), fill="#00204c")
     draw.rectangle((36, 36, 38, 44), fill="white")  # a letter in the square
@@ -499,6 +499,13 @@ def test_a_dark_figure_keeps_the_colours_of_areas_and_turns_the_paper():
     draw.rectangle((110, 20, 129, 79), fill="#009e73")  # beside it, with paper between
     draw.line((140, 90, 190, 20), fill="#0072b2", width=3)
     draw.rectangle((20, 90, 60, 91), fill="black")
+    draw.rectangle((20, 5, 80, 14), fill="#b4b4b4")
+    draw.rectangle((40, 5, 49, 14), fill="#f3f3f3")  # the palest part of a map of greys
+    draw.rectangle(
+        (220, 10, 289, 79), fill="#e8e8e8"
+    )  # a shaded part with a soft edge, and a curve on it
+    draw.rectangle((290, 10, 290, 79), fill="#f4f4f4")
+    draw.line((225, 40, 285, 40), fill="#777777", width=2)
     file = io.BytesIO()
     image.save(file, "PNG")
     made = dark.darken(file.getvalue())
@@ -506,13 +513,15 @@ def test_a_dark_figure_keeps_the_colours_of_areas_and_turns_the_paper():
         np.asarray(image).astype(int),
         np.asarray(Image.open(io.BytesIO(made))).astype(int),
     )
-    for x, y in ((25, 25), (37, 40), (40, 40), (90, 50), (120, 50)):
+    for x, y in ((25, 25), (37, 40), (40, 40), (90, 50), (120, 50), (30, 10), (44, 10)):
         assert (before[y, x] == after[y, x]).all(), (x, y)
     for x, y in ((0, 0), (70, 40), (105, 50), (195, 95)):
         assert tuple(after[y, x]) == dark.PAPER, (x, y)
     red, green, blue = after[55, 165]
     assert blue > green > red and blue > 180
     assert after[90, 40].min() > 200
+    assert after[60, 250].max() < 60 and after[50, 290].max() < 60
+    assert 100 < after[40, 250].min() < 200
     assert made == dark.darken(file.getvalue())
 
 

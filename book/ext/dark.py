@@ -14,6 +14,7 @@ INK = (0xE9, 0xEB, 0xED)
 SIDE = 9  # pixels: what is at least as wide and as high is an area
 REACH = 31  # pixels: what is written in an area is less high
 LETTER = 150  # pixels: a hole of at most so many in an area is a letter
+WHITE = 248  # what is paler is paper; the palest grey of a colour map is 243
 BLACK = 16  # an area darker than this would not be seen on the dark paper
 GREY = 150
 BAND = 3000  # pixels: a pale grey of at least so many, all the same, is paper that was shaded
@@ -55,7 +56,8 @@ def darken(data):
     with Image.open(io.BytesIO(data)) as image:
         white = Image.new("RGBA", image.size, "white")
         colours = np.asarray(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
-    kept = areas(colours.min(2) < 240) & ~shaded(colours)
+    # Shaded paper is left out first: with it, its edge and a curve on it would count as areas.
+    kept = areas((colours.min(2) < WHITE) & ~shaded(colours))
     turned = np.clip((255.0 - colours) @ np.array(TURN).T, 0, 255) / 255
     paper, ink = np.array(PAPER), np.array(INK)
     dark = np.where(kept[..., None], colours, paper + turned * (ink - paper))

@@ -1098,9 +1098,12 @@ def test_a_model_learns_in_the_page_as_it_does_under_node(open_page):
     box = part(page, "learner")
     box.locator("[name=choice]").select_option("sums in words")
     box.locator("[name=seed]").fill("3")
-    box.locator(".live-run").click()
+    box.locator(".live-run").press("Enter")
+    at_focus = "document.activeElement.className"
+    assert page.evaluate(at_focus) == "live-pause"  # not lost with the button that was pressed
     box.get_by_text(re.compile(r"Step \d+, loss")).wait_for(timeout=30000)
-    box.locator(".live-pause").click()
+    box.locator(".live-pause").press("Enter")
+    assert page.evaluate(at_focus) == "live-run"
     page.wait_for_function(
         "document.querySelector('.live-chart svg').getAttribute('aria-label').includes('step')"
     )
@@ -1124,7 +1127,8 @@ def test_a_model_learns_in_the_page_as_it_does_under_node(open_page):
     )
     assert [loss, held] == pytest.approx(same[:2], abs=0.0051)
     assert same[2] in box.locator(".live-text").last.text_content()
-    box.locator(".live-reset").click()
+    box.locator(".live-reset").press("Enter")
+    assert page.evaluate(at_focus) == "live-run"
     assert "Reset" in box.locator(".live-status").inner_text()
     assert box.locator(".live-run").inner_text() == "Start"
 

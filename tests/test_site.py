@@ -355,6 +355,24 @@ def test_figures_have_no_frame_in_the_dark_theme(browser, server, name):
     page.close()
 
 
+def test_on_a_telephone_folds_are_marked_maps_fit_and_options_stay_whole(browser, server):
+    """A fold has its arrow, "output moves" is on the screen, and no line ends between two hyphens."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{server}chapters/35_what_was_measured.html")
+    signs = """[...document.querySelectorAll("details.hide > summary")].map(s => getComputedStyle(s, "::before").content)"""
+    assert {sign[1] for sign in page.evaluate(signs)} == {"▸"}
+    option = page.locator(".pre", has_text=re.compile(r"^--\w+$")).first
+    assert option.evaluate("e => e.getClientRects().length") == 1
+    assert option.evaluate("e => e.getBoundingClientRect().height") < 30
+    page.goto(f"{server}book/live/touch.html")
+    wide = "[...document.querySelectorAll('.live-scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert page.evaluate(wide) == 0
+    page.emulate_media(media="print")  # on paper nothing can be pressed
+    pressed = "[...document.querySelectorAll('.live :is(button, input, select)')].filter(e => e.getClientRects().length).length"
+    assert page.evaluate(pressed) == 0
+    page.close()
+
+
 def links(html, name):
     """Return the addresses that the page links to."""
     return re.findall(r'href="([^"]*)"', (html / f"{name}.html").read_text(encoding="utf-8"))

@@ -64,7 +64,7 @@
     const unknown = ids.filter((id) => id === packed.tokenizer.unknown).length;
     const notes = [];
     if (cut) notes.push(`The model reads ${most} tokens; the rest of the text is not looked at.`);
-    if (unknown) notes.push(`${unknown} of ${plural(Math.min(ids.length, most), "token")} are outside the vocabulary, and read as &lt;unk&gt;.`);
+    if (unknown) notes.push(`${unknown} of ${plural(Math.min(ids.length, most), "token")} ${unknown === 1 ? "is" : "are"} outside the vocabulary, and read as &lt;unk&gt;.`);
     return { ids: ids.slice(0, most), note: notes.length ? `<p class="live-note">${notes.join(" ")}</p>` : "" };
   }
 
@@ -165,8 +165,9 @@
       + `<div class="live-examples" role="group" aria-label="Examples">${kind.examples.map(example).join("")}</div>${kind.fields()}`
       + `<span class="live-buttons"><button type="button" class="live-load">Load the model (${size(packed.bytes)})</button><progress max="1" value="0" hidden aria-label="Loading"></progress></span></form>`
       + `<p class="live-status" role="status"></p><p class="live-text live-written" dir="auto" hidden></p><div class="live-output">${output}</div><div class="live-worked">${more}`
-      + `<p>The weights take ${bits} bits each here, ${size(bytes)} in all.${difference ? ` Over ${plural(difference.all, "piece")} of this book's prose the largest change of a probability that this makes is `
-        + `${difference.largest.toPrecision(1)}; the most probable answer stays the same in ${difference.same}.` : ""}</p></div>`;
+      + `<p>The weights take ${bits} bits each here, ${size(bytes)} in all.${difference ? ` Over ${plural(difference.all, "piece")} of this book's prose ${difference.largest
+        ? `the largest change of a probability that this makes is ${difference.largest.toPrecision(1)}; the most probable answer stays the same in ${difference.same}`
+        : "this changes no probability: the chapter's own are stored so"}.` : ""}</p></div>`;
   }
 
   // The files of a model: with a bar over http, or as one script where the page was opened as a file.
@@ -237,6 +238,7 @@
         answer();
       } catch (error) {
         load.disabled = false;
+        if (document.activeElement === document.body) load.focus();
         say(error.message);
       }
       progress.hidden = true;
@@ -263,6 +265,7 @@
       if (texts !== own) return; // another text has begun
       say(`${plural(count, "token")} in ${digits(seconds, 1)} s, ${Math.round(count / Math.max(seconds, 1e-3))} a second.`);
       running = false;
+      if (document.activeElement === stop) go.focus();
       stop.disabled = true;
     };
 

@@ -76,10 +76,12 @@
     const redraw = () => live.replace(output, show(state));
     const buttons = () => {
       run.textContent = helper ? "Go on" : "Start";
+      const held = document.activeElement; // who presses a button that can no longer be pressed goes on from the next
       run.disabled = running;
       pause.disabled = !running;
       step.disabled = running || !helper;
       reset.disabled = !helper;
+      if (held.disabled && form.contains(held)) (running ? pause : run).focus();
     };
     const end = () => {
       helper?.terminate();

@@ -95,7 +95,7 @@
     const x = (step) => left + (step / most) * (width - left - 8), y = (v) => 8 + ((high - v) / (high - low)) * (height - bottom - 8);
     const ticks = [0, 1, 2, 3, 4].map((i) => low + ((high - low) * i) / 4);
     const grid = ticks.map((v) => `<line class="live-grid" x1="${left}" x2="${width - 8}" y1="${y(v).toFixed(1)}" y2="${y(v).toFixed(1)}"/>`
-      + `<text x="${left - 6}" y="${(y(v) + 4).toFixed(1)}" text-anchor="end">${v.toFixed(1)}</text>`).join("");
+      + `<text x="${left - 6}" y="${(y(v) + 4).toFixed(1)}" text-anchor="end">${v.toFixed(2)}</text>`).join("");
     const drawn = lines.map(({ points, level, kind }) => {
       const at = level ? [[0, level], [most, level]] : points;
       return `<polyline class="live-line-${kind}" points="${at.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ")}"/>`;

@@ -57,7 +57,7 @@
       const still = distance.filter((d) => d === 0).length;
       return map(`What each word (row) takes from each word (column), ${causal ? "causal" : "without a mask"}`, WORDS, head.weights.data,
         { hidden: (i, j) => causal && j > i, after: column })
-        + `<p>Another vector for word ${at} (<em>${WORDS[at]}</em>): the outputs of ${still} of ${WORDS.length} words stay exactly as they were${causal ? ", those before it" : ""}.</p>`;
+        + `<p>Another vector for word ${at} (<em>${WORDS[at]}</em>): the outputs of ${still} of ${WORDS.length} words stay exactly as they were${causal && still ? ", those before it" : ""}.</p>`;
     },
   });
 
@@ -89,7 +89,7 @@
         return { name: word(name), share: d / 8, text: digits(d) };
       });
       return bars(`How far the encoder's vector of each word lies apart in “${first.join(" ")}” and in “${order}”, ${positions ? "with" : "without"} positions`, items)
-        + `<p>${positions ? "With positions the order counts." : "Without positions each word gets the same vector in every order: attention sees a set, not a sequence."}</p>`;
+        + `<p>${positions ? `With positions the order counts${order === first.join(" ") ? "; here it is the same" : ""}.` : "Without positions each word gets the same vector in every order: attention sees a set, not a sequence."}</p>`;
     },
   });
 

@@ -43,6 +43,7 @@ def test_different():
     assert say(3).startswith("Right") and say(np.int64(3)).startswith("Right")
     assert say(None).startswith("Not yet")
     assert "two spellings of é" in say(4) and "make no difference" in say(6)
+    assert "make no difference" in say(5)
     assert "comma" in say(2) and "comma" in say(1)
     assert "1 to 6" in say(7) and "one number" in say((3,))
 
@@ -109,6 +110,14 @@ def test_shared():
         shared = [(p, q) for p, q in pairs if normal(p.text) == normal(q.text)]
         return {r.source for p, q in shared if p.source != q.source for r in (p, q)}
 
+    def one_by_one(passages):
+        owners = {}
+        for p in passages:
+            owners.setdefault(normal(p.text), set()).add(p.source)
+        yield from (s for many in owners.values() if len(many) > 1 for s in many)
+
+    assert say(one_by_one).startswith("Right")
+    assert "not ['a']: both sources" in say(lambda passages: iter("a"))
     assert "three sources" in say(of_two)
     assert "both sources" in say(neighbours)
     assert "nothing else" in say(lambda passages: "a")
@@ -139,5 +148,7 @@ def test_once():
     assert "normalize_text" in say(raw)
     assert "as it was written" in say(rewritten)
     assert "in their order" in say(lambda passages: right(passages)[::-1])
+    assert "in their order" in say(lambda passages: set(right(passages)))
+    assert "not their texts" in say(lambda passages: [p.text for p in right(passages)])
     assert "only the second" in say(lambda passages: passages)
     assert "KeyError" in say(lambda passages: {}["a"])

@@ -21,6 +21,7 @@ def test_twins():
     assert "already known" in say(0.64)
     assert "both in the test" in say(1)
     assert "9 possible places" in say(0.7)
+    assert "in the test as well" in say(1 / 9)
     assert "percentage" in say(88.9)
     assert "one number" in say((0.8,)) and "one number" in say("four in five")
     for other in (Fraction(8, 9), np.float64(0.889), torch.tensor(0.889)):
@@ -55,12 +56,36 @@ def test_seen_unseen():
 
     assert "divides by 0" in say(unguarded)
     assert "TypeError" in say(lambda a: 1)
-    assert "Expected" in say(lambda *a: (0.1, 0.2))
+    assert "1.0 and 1/3, not (0.1, 0.2)" in say(lambda *a: (0.1, 0.2))
+    assert "all was seen" in say(lambda *a: [right(*a)[0], right(*a)[1] or 0])
+    assert "nothing was seen" in say(lambda *a: [right(*a)[0] or 0, right(*a)[1]])
     assert "both are 0" in say(lambda *a: [share or None for share in right(*a)])
     assert "as a pair" in say(lambda *a: dict(zip(("seen", "new"), right(*a), strict=True)))
     assert "as a pair" in say(lambda *a: 0.5)
     assert "percentages" in say(lambda *a: [s if s is None else 100 * s for s in right(*a)])
     assert "counts" in say(lambda *a: (2, 1))
+
+    def by_parts(inside):
+        """The two accuracies, where inside says which of the test texts are seen."""
+
+        def answer(train, test, correct):
+            parts = {True: [], False: []}
+            for text, hit in zip(test, correct, strict=True):
+                parts[inside(norm(text), list(map(norm, train)))].append(hit)
+            return [sum(p) / len(p) if p else None for p in parts.values()]
+
+        return answer
+
+    assert "the whole of it" in say(by_parts(lambda text, train: text in " / ".join(train)))
+    assert "the whole of it" in say(
+        by_parts(lambda text, train: set(text.split()) <= set(" ".join(train).split()))
+    )
+
+    def by_set(train, test, correct):
+        known = dict(zip(map(norm, test), correct, strict=True))
+        return right(train, list(known), list(known.values()))
+
+    assert "stands twice" in say(by_set)
 
     def by_mask(train, test, correct):
         inside = torch.tensor([norm(t) in set(map(norm, train)) for t in test])
@@ -106,6 +131,18 @@ def test_divide():
         return [p for p in passages if not in_test(p)], [p for p in passages if in_test(p)]
 
     assert "changes with each start" in say(by_hash)
+
+    def by_size(passages, share, seed):
+        names, chosen, number = sorted({p.source for p in passages}), set(), 0
+        random.Random(seed).shuffle(names)
+        while number < share * len(passages):
+            chosen.add(names.pop())
+            number = sum(p.source in chosen for p in passages)
+        return [p for p in passages if p.source not in chosen], [
+            p for p in passages if p.source in chosen
+        ]
+
+    assert "50 sources about 10" in say(by_size)
 
     def by_name(passages, share, seed):
         coin = {p.source: random.Random(f"{seed}/{p.source}").random() for p in passages}

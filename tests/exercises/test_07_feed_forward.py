@@ -110,6 +110,7 @@ def test_unit():
     column = torch.tensor([[1], [0], [0], [-1]])
     assert says("check_unit", lambda: (column, torch.zeros(1))).startswith("Right")
     assert "living things" in says("check_unit", lambda: ([1, 0, 0, 0], 0))
+    assert "all of the rest" in says("check_unit", lambda: ([1, 0, 0, -1], 0.5))
     assert "no thing" in says("check_unit", lambda: ([1, 0, 0, -3], 1))
     assert "action or small word" in says("check_unit", lambda: ([1, -1, 0, -1], 0))
     assert "must give 1" in says("check_unit", lambda: ([2, 0, 0, -2], 0))

@@ -17,6 +17,7 @@ def test_count():
     assert say((22, 12)).startswith("Right") and say([22, 12]).startswith("Right")
     assert say(None).startswith("Not yet")
     assert "two bytes" in say((22, 10))
+    assert "two letters take two" in say((22, 11))
     assert "spaces too" in say((6, 2))
     assert "exchanged" in say((12, 22))
     assert "bytes" in say((21, 13))
@@ -115,4 +116,8 @@ def test_row():
     assert say(lambda *a: torch.tensor(right(*a))).startswith("Right")
     assert say(lambda *a: np.array(right(*a))).startswith("Right")
     assert "for each text" in say(lambda texts, t: [[*t.encode(x).ids, END] for x in texts])
+    for kind in (torch.tensor, np.array):
+        assert "for each text" in say(
+            lambda texts, t: [kind([*t.encode(x).ids, END]) for x in texts]  # noqa: B023
+        )
     assert "three END" in say(lambda texts, t: [*t.encode(" ".join(texts)).ids, END])

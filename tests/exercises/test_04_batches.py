@@ -55,7 +55,17 @@ def test_cut():
             i += 1
         return inputs, targets
 
-    assert "still loops" in say(loop) and "still loops" in say(loop_over_places)
+    def in_lists(tokens, starts, T):
+        row, places = tokens.tolist(), starts.tolist()
+        return [[row[s + d : s + d + T] for s in places] for d in (0, 1)]
+
+    def of_arrays(tokens, starts, T):
+        row = tokens.numpy()
+        windows = np.stack([row[s : s + T + 1] for s in starts.numpy()])
+        return windows[:, :-1], windows[:, 1:]
+
+    for each in (loop, loop_over_places, in_lists, of_arrays):
+        assert "still loops" in say(each)
 
     def in_numpy(tokens, starts, T):
         places = starts.numpy()[:, None] + np.arange(T)
@@ -104,7 +114,11 @@ def test_loader():
         g = torch.Generator().manual_seed(seed + step // (count // B))
         return torch.randperm(count, generator=g).split(B)[step % (count // B)]
 
-    assert "mixes them up" in say(added)
+    def subtracted(step, count, B, seed):
+        g = torch.Generator().manual_seed(seed - step // (count // B))
+        return torch.randperm(count, generator=g).split(B)[step % (count // B)]
+
+    assert "mixes them up" in say(added) and "mixes them up" in say(subtracted)
     assert "B items" in say(lambda *a: right(*a)[:-1])
 
     def last_batch_too(step, count, B, seed):
@@ -155,6 +169,7 @@ def test_buckets():
         lambda lengths, B: list(lengths.sort().values.split(B))
     )
     assert "Every number" in say(lambda *a: right(*a)[:-1])
+    assert "99 are among" in say(lambda *a: [part + 1 for part in right(*a)])
     assert "B is 8" in say(lambda lengths, B: right(lengths, 10))
     assert "13 are enough" in say(lambda lengths, B: right(lengths, 1))
     assert "alike" in say(lambda lengths, B: list(torch.arange(len(lengths)).split(B)))

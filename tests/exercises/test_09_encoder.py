@@ -78,6 +78,7 @@ def not_written(*_):
         (lambda *a: parameters(*a, words=False), "table of words"),
         (lambda *a: parameters(*a, block=lambda C: 12 * C * C), "biases and norms"),
         (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "layer norms"),
+        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "biases of attention"),
         (
             lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C),
             "biases of the linear layers",

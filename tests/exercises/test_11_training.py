@@ -45,6 +45,8 @@ def test_clip():
 
     assert judge("check_clip", right).startswith("Right")
     assert judge("check_clip", lambda g, m: (x for x in right(g, m))).startswith("Right")
+    assert judge("check_clip", lambda g, m: [x.double() for x in right(g, m)]).startswith("Right")
+    assert "is 0.998" in judge("check_clip", lambda g, m: [x * 0.998 for x in right(g, m)])
     assert "shapes" in judge(
         "check_clip", lambda g, m: [torch.cat([x.flatten() for x in right(g, m)])]
     )

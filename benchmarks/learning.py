@@ -2,7 +2,8 @@
 
 AdamW, with the same warm-up and decay, is tried at four learning rates with the first seed. The best
 of them by validation is the opponent: it gets every seed, with as many steps as the default recipe,
-and again with as many seconds of the processor. Two measures of the text set aside: `validation_loss`,
+and again with as many seconds of the processor. Both are also trained with the teacher that the
+command line gives a text, an n-gram model of what is learned from. Two measures of the text set aside: `validation_loss`,
 each character from at least half a context (20,000 of them), and `windows_loss`, all of it cut into
 windows of the context, every position of a window counted, as others publish it.
 
@@ -16,6 +17,7 @@ import math
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,8 +26,9 @@ from machine import store
 
 from transformer_lib.batches import Windows, encode_all
 from transformer_lib.decoder import Decoder
+from transformer_lib.defaults import distillation_loss, taught_share
 from transformer_lib.devices import keep_memory, make_accelerator
-from transformer_lib.evaluation import cross_entropy
+from transformer_lib.evaluation import best_ngrams, cross_entropy
 from transformer_lib.splits import python_prose
 from transformer_lib.tokens import train_tokenizer
 from transformer_lib.training import language_loss, train
@@ -68,15 +71,19 @@ def begin(*parts):
 
 
 def run(job):
-    """Train one model from its seed; a row of results."""
-    seed, steps, name, recipe = job
+    """Train one model from its seed; a row of results. Counting belongs to its seconds."""
+    seed, steps, name, taught, recipe = job
     torch.manual_seed(seed)
     model = Decoder(vocab_size, T, embedding_dim=128, num_heads=4, num_layers=4)
     started = time.process_time()
+    loss_fn = language_loss
+    if taught:
+        teacher = best_ngrams(learn, vocab_size)
+        loss_fn = partial(distillation_loss, teacher=teacher, share=taught_share(len(learn)))
     train(
         model,
         Windows(learn, T, B, seed),
-        language_loss,
+        loss_fn,
         steps=steps,
         accelerator=make_accelerator("cpu"),
         seed=seed,
@@ -112,8 +119,8 @@ def main():
     asked = parser.parse_args()
     steps = max(1, asked.characters // (T * B))
 
-    def job(seed, name, recipe, count=steps):
-        return seed, count, name, recipe
+    def job(seed, name, recipe, count=steps, taught=False):
+        return seed, count, name + ", with a teacher" * taught, taught, recipe
 
     def adamw(rate):
         return {"muon": False, "learning_rate": rate}
@@ -135,14 +142,16 @@ def main():
         rows += pool.map(
             run,
             [job(seed, name(rate), adamw(rate)) for seed in seeds if seed]
-            + [job(seed, f"{name(rate)}, same seconds", adamw(rate), longer) for seed in seeds],
+            + [job(seed, f"{name(rate)}, same seconds", adamw(rate), longer) for seed in seeds]
+            + [job(seed, "default", {}, taught=True) for seed in seeds]
+            + [job(seed, name(rate), adamw(rate), taught=True) for seed in seeds],
         )
-    print(f"{'recipe':28} {'steps':>6} {'seconds':>8}  validation  bits  windows  bits")
+    print(f"{'recipe':32} {'steps':>6} {'seconds':>8}  validation  bits  windows  bits")
     for which in dict.fromkeys(row["recipe"] for row in rows):
         of = [row for row in rows if row["recipe"] == which]
         means = {key: statistics.mean(row[key] for row in of) for key in of[0] if key != "recipe"}
         print(
-            f"{which:28} {means['steps']:6.0f} {means['seconds']:8.1f}  "
+            f"{which:32} {means['steps']:6.0f} {means['seconds']:8.1f}  "
             f"{means['validation_loss']:10.4f}  {means['validation_bits']:.3f}  "
             f"{means['windows_loss']:7.4f}  {means['windows_bits']:.3f}   ({len(of)} seeds)"
         )

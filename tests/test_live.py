@@ -1060,7 +1060,7 @@ def test_sliders_move_what_they_say(open_page):
     box.locator("[name=temperature]").focus()
     page.keyboard.press("Home")
     assert box.locator("output").first.inner_text() == "0"
-    assert bars_of(box)[0][1] == "100.0 %" and bars_of(box) != before
+    assert bars_of(box)[0][1] == "100.0\u00a0%" and bars_of(box) != before
     logits = torch.tensor([[4, 3.2, 3, 2.2, 1.5, 0.2, -1, -3]])
     page.keyboard.press("End")
     p = (logits / 3).softmax(-1)[0].tolist()

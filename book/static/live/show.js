@@ -13,7 +13,7 @@
   const word = (token) => `<bdi>${escape(visible(token))}</bdi>`;
 
   const digits = (x, n = 2) => (x < 0 && Number(x.toFixed(n)) === 0 ? (0).toFixed(n) : x.toFixed(n)).replace("-", "−");
-  const percent = (p) => (p > 0 && p < 0.001 ? "< 0.1" : (100 * p).toFixed(1)) + " %";
+  const percent = (p) => (p > 0 && p < 0.001 ? "< 0.1" : (100 * p).toFixed(1)) + "\u00a0%";
   const size = (bytes) => (bytes >= 1e6 ? (bytes / 1e6).toFixed(1) + " MB" : Math.ceil(bytes / 1000) + " kB");
 
   // Rows of a name, a bar and a number. items: [{name, share, text, mark}]; name is HTML.

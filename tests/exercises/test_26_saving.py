@@ -45,6 +45,8 @@ def bytes_of(shapes, bits, vector=4, scale=4, number=4):
         (lambda shapes, bits: bytes_of(shapes, bits, scale=0), "Each row of a matrix"),
         (lambda shapes, bits: bytes_of(shapes, bits, vector=1), "What is no matrix"),
         (lambda shapes, bits: bytes_of(shapes, bits, scale=8), "One byte a number"),
+        (lambda shapes, bits: bytes_of(shapes[:1], bits), "the first tensor alone"),
+        (lambda shapes, bits: [bytes_of([s], bits) for s in shapes], "not 'list'"),
         (lambda: None, "stopped with TypeError"),
     ],
 )

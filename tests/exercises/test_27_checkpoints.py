@@ -52,7 +52,7 @@ def root(step, save, hours, two=2, seconds=3600):
         (lambda *given: max(1, int(root(*given))), "Right: the root"),
         (lambda *given: max(1, math.ceil(root(*given))), "Right: the root"),
         (lambda *given: None, "Not yet"),
-        (lambda *given: root(*given), "a whole one"),
+        (lambda *given: root(*given), "an int"),
         (lambda *given: int(root(*given)), "at least 1"),
         (lambda *given: max(1, round(root(*given) * given[0])), "divide by the seconds"),
         (lambda *given: max(1, round(root(*given, two=1))), "factor of 2"),

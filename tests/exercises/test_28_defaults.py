@@ -15,6 +15,8 @@ CHAPTER = "28_defaults"
         (lambda steps, B, T, N: steps * B / N, "block_size tokens"),
         (lambda steps, B, T, N: N / (steps * B * T), "Upside down"),
         (lambda steps, B, T, N: steps * T / N, "Count the tokens"),
+        (lambda steps, B, T, N: steps * B * T // N, "Do not round"),
+        (lambda steps, B, T, N: round(steps * B * T / N), "Do not round"),
         (lambda steps: steps, "stopped with TypeError"),
     ],
 )
@@ -30,7 +32,8 @@ def test_readings(answer, said):
         (lambda rate: not (rate <= 0 or rate == float("inf")), "not even itself"),
         (lambda rate: rate > 0, "inf is no rate"),
         (lambda rate: rate == rate and rate < float("inf"), "0.0 is no rate"),
-        (lambda rate: 0 < rate < 1, "a large one"),
+        (lambda rate: 0 < rate < 1, "1000000000.0 is a rate"),
+        (lambda rate: isinstance(rate, float) and 0 < rate < float("inf"), "1 is a rate"),
         (lambda: True, "stopped with TypeError"),
     ],
 )

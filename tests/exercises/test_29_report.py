@@ -47,6 +47,12 @@ def read_right_ones(table):
     return min(row[k] / sum(row) for k, row in enumerate(table) if row[k])
 
 
+def of_the_rarest(table):
+    rows = [sum(row) for row in table]
+    k = rows.index(min(n for n in rows if n))
+    return table[k][k] / rows[k]
+
+
 def no_care(table):
     """Divides by the sum of each row."""
     shares = [row[k] / sum(row) for k, row in enumerate(table)]
@@ -72,6 +78,7 @@ def no_care(table):
         (lambda table: read(table) if table[1][1] else [0.5], "stopped with ValueError"),
         (lambda table: (*read(table)[:1], by_diagonal(table), read(table)[2]), "right or not"),
         (lambda table: (*read(table)[:2], read_right_ones(table)), "never right"),
+        (lambda table: (*read(table)[:2], of_the_rarest(table)), "The lowest of any class"),
     ],
 )
 def test_read(answer, said):
@@ -100,6 +107,8 @@ def stop(values, patience, first=True, margin=1.01, late=0):
         (lambda values, patience: stop(values, patience, margin=1.004), "large loss"),
         (lambda values, patience: stop(values, patience, margin=1.018), "more than one"),
         (lambda v, p: stop([*v[:-1], max(v[v.index(min(v)) :])], p), "not the highest"),
+        (lambda v, p: len(v) > p and v[-1] > 1.01 * v[-1 - p], "however long ago"),
+        (lambda v, p: stop(v, p) and not stop(v, p, late=-1), "however long ago"),
         (lambda v, p: p >= len(v) or stop(v, p), "The first evaluation of all"),
         (lambda v, p: min(v[:-p]) <= min(v[-p:]) and stop(v, p), "stopped with ValueError"),
     ],

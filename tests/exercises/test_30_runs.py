@@ -21,16 +21,23 @@ def rounded_up(n, share):
     return n - test - aside, aside, test
 
 
+def to_the_nearest(n, share):
+    test = n // 10
+    aside = round((n - test) * share)
+    return n - test - aside, aside, test
+
+
 @pytest.mark.parametrize(
     "answer, said",
     [
         (parts, "Right"),
+        (to_the_nearest, "Both are rounded down"),
         (lambda n, share: list(parts(n, share)), "Right"),
         (lambda n, share: None, "Not yet"),
         (lambda n, share: (n - 2 * n // 10, n // 10, n // 10), "a share of the rest"),
         (lambda n, share: parts(n, share)[::-1], "Training comes first"),
         (lambda n, share: (n, 0, 0), "First a tenth"),
-        (rounded_up, "rounded down"),
+        (rounded_up, "Both are rounded down"),
         (lambda n, share: parts(n, 0.1), "nothing is set aside"),
         (lambda n: n, "stopped with TypeError"),
     ],
@@ -53,6 +60,11 @@ def differ(one, other):
         (lambda one, other: sorted(n for n in one if one[n] != other.get(n)), "both"),
         (lambda one, other: sorted(n for n in one | other if one.get(n) != other.get(n)), "None"),
         (lambda one, other: differ(one, other)[::-1], "sorted"),
+        (lambda one, other: sorted(one.keys() ^ other.keys()), "where the values do"),
+        (
+            lambda one, other: sorted(n for n in one | other if one.get(n, "") != other.get(n, "")),
+            'None, or of ""',
+        ),
         (lambda one: one, "stopped with TypeError"),
     ],
 )
@@ -69,6 +81,7 @@ def test_differ(answer, said):
         (lambda n, choices: sum(map(math.log, choices)) / len(choices), "certain tokens count"),
         (lambda n, choices: math.log(sum(choices)) / n, "independent"),
         (lambda n, choices: 0.1, "costs ln k"),
+        (lambda n, choices: sum(map(math.log, set(choices))) / n, "costs ln k"),
         (lambda n: n, "stopped with TypeError"),
     ],
 )

@@ -1,9 +1,13 @@
 """The checks of chapter 31 accept what is right and name what is wrong."""
 
+import shlex
+import sys
+
 import pytest
 import typer
 
-from tests.exercises.checks import verdict
+from tests.exercises.checks import CHAPTERS, verdict
+from tools import notebooks
 
 CHAPTER = "31_command_line"
 
@@ -32,6 +36,7 @@ def code(error, wrong=2, pressed=130, other=1, none=0):
             lambda error: 1 if isinstance(error, PermissionError) else code(error),
             "What inherits from OSError",
         ),
+        (lambda error: sys.exit(code(error)), "stopped with SystemExit(2)"),
         (lambda: 0, "stopped with TypeError"),
     ],
 )
@@ -49,6 +54,8 @@ def test_code(answer, said):
         (["transformer-lib", "generate", "runs/mine"], "argv[0]"),
         (["generate", "runs/mine", "--prompt", "the cat", "--top-k", 3], "gets text"),
         (["generate runs/mine"], "outside the quotes"),
+        ('generate runs/mine --prompt "the cat" --top-k 3'.split(), "one word"),
+        (["runs/mine", "--prompt", "the cat", "--top-k", "3"], "not generate"),
         (3, "stopped with TypeError"),
     ],
 )
@@ -89,3 +96,11 @@ def made(
 )
 def test_count(answer, said):
     assert said in verdict(CHAPTER, "check_count", answer)
+
+
+def test_the_words_wanted_are_those_of_the_line_in_the_text():
+    cells = notebooks.read(CHAPTERS / f"{CHAPTER}.ipynb").cells
+    (text,) = (cell.source for cell in cells if "{exercise} What the shell makes" in cell.source)
+    program, *words = shlex.split(text.split("line: `")[1].split("`")[0])
+    assert program == "transformer-lib"
+    assert verdict(CHAPTER, "check_words", words).startswith("Right")

@@ -26,12 +26,33 @@ def at_once(weight, step, dtype, limit=1000):
     return None
 
 
+def grown(weight, step, dtype, limit=1000):
+    total = start = torch.tensor(weight, dtype=dtype)
+    for number in range(1, limit + 1):
+        total = total + step
+        if total > start:
+            return number
+    return None
+
+
+def nearly(weight, step, dtype, limit=1000):
+    total = start = torch.tensor(weight, dtype=dtype)
+    for number in range(1, limit + 1):
+        total = total + step
+        if not torch.allclose(total, start):
+            return number
+    return None
+
+
 def test_steps_until_moved():
     assert judge(moved).startswith("Right")
     for wrong, word in (
         (lambda *a: None, "Not yet"),
         (lambda *a: 1 / 0, "Not yet"),
         (at_once, "one step after the other"),
+        (grown, "Expected"),
+        (nearly, "Expected"),
+        (lambda w, s, d, limit=1000: moved(w, s, d, limit - 1), "limit of 1"),
         (lambda *a: moved(*a, least=1) if a[2] == torch.float32 else moved(*a), "Expected"),
     ):
         said = judge(wrong)
@@ -39,7 +60,8 @@ def test_steps_until_moved():
 
 
 def test_bytes():
-    assert judge((16, 18), "check_bytes").startswith("Right")
+    for right in ((16, 18), [16, 18], torch.tensor([16, 18]), iter((16, 18))):
+        assert judge(right, "check_bytes").startswith("Right")
     for wrong, word in (
         (None, "Not yet"),
         (16, "two numbers"),
@@ -66,6 +88,7 @@ def test_in_parts():
         (lambda *a: 1 / 0, "Not yet"),
         (lambda m, *a: m.zero_grad(), "Not yet"),
         (lambda *a: parts(*a, divide=False), "Four times"),
+        (lambda m, f, b, n: parts(m, lambda *a: f(*a) / 2, b, n), "0.5 times"),
         (lambda *a: parts(*a, clear="never"), "last step"),
         (lambda *a: parts(*a, clear="never", divide=False), "last step"),
         (lambda *a: parts(*a, clear="each"), "Only some"),

@@ -47,6 +47,7 @@ def test_compare():
     assert "It stops with" in say("compare", lambda *a: 1 / 0)
     assert "Upside down" in say("compare", timed(upside_down=True))
     assert "must give 2" in say("compare", lambda *a: 1.0)
+    assert "`repeat` times" in say("compare", lambda a, b, c, n: timed()(a, b, c, 1))
     assert "once before the clock" in say("compare", timed(warm=False, middle=mean))
     assert "take turns" in say("compare", timed(turns=False))
     assert "median" in say("compare", timed(middle=mean))

@@ -105,22 +105,41 @@ def undescribed(cells, kind="image/", strip=True):
     return found
 
 
+def last_output(cells):
+    return undescribed([cell | {"outputs": cell.get("outputs", [])[-1:]} for cell in cells])
+
+
+def in_words(cells):
+    """Looks for the name of a kind anywhere in what was printed."""
+    shown = ["image/" in str(cell.get("outputs")) for cell in cells]
+    return [
+        number
+        for number, cell in enumerate(cells)
+        if shown[number]
+        and not cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "").strip()
+    ]
+
+
 @pytest.mark.parametrize(
     "answer, said",
     [
         (undescribed, "Right"),
         (lambda cells: tuple(undescribed(cells)), "Right"),
         (lambda cells: None, "Not yet"),
-        (lambda cells: undescribed(cells, kind="image/png"), "cell 4"),
+        (lambda cells: undescribed(cells, kind="image/png"), "cells 1 and 4"),
         (lambda cells: undescribed(cells, strip=False), "cell 5"),
         (lambda cells: undescribed(cells, kind=""), "no image"),
+        (lambda cells: undescribed(cells, kind=("image/png", "image/svg")), "cells 1 and 4"),
+        (last_output, "any of the outputs"),
+        (lambda cells: undescribed(cells) + [6], "each cell once"),
+        (in_words, "no image"),
         (lambda cells: [0, 1, 4, 5, 6], "Cell 0 is described"),
         (lambda cells: [], "have an image and no text"),
         (lambda cells: [c["metadata"]["mystnb"] for c in cells], "stopped with KeyError"),
         (lambda cells: torch.tensor(undescribed(cells)), "Right"),
         (lambda cells: (number for number in undescribed(cells)), "Right"),
         (lambda cells: [number + 1 for number in undescribed(cells)], "the number 0"),
-        (lambda cells: [n for n in undescribed(cells) if n != 6], "later output"),
+        (lambda cells: [n for n in undescribed(cells) if n != 6], "any of the outputs"),
         (lambda cells: [n for n in undescribed(cells) if n == 5], "key is missing"),
         (lambda cells: [cells[n] for n in undescribed(cells)], "stopped with TypeError"),
     ],

@@ -84,7 +84,7 @@ def any_table(shapes, bits):
         ("19_trained_generator", "check_longest", within_spaces, "line breaks"),
         ("20_sampling", "check_min_p", above, "at least, not above"),
         ("26_saving", "check_bytes", any_table, "no matrix keeps four bytes"),
-        ("27_checkpoints", "check_every", lambda *a: float(every(*a)), "make it a whole one"),
+        ("27_checkpoints", "check_every", lambda *a: float(every(*a)), "make it an int"),
         ("35_what_was_measured", "check_honest", lambda scores, rival: (0.804, 1), "0.833"),
     ],
 )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from tests.builders import as_trained, pytorch_attention
@@ -600,3 +601,78 @@ def test_a_mask_that_is_refused_leaves_the_cache_as_it_was():
     with pytest.raises(ValueError, match="padding_mask"):
         attention(x, torch.ones(2, 5, dtype=torch.bool), return_attention=False, cache=cache)
     assert cache.length == 0
+
+
+# ---- heads that somebody changed ----
+
+
+class Adapted(nn.Linear):
+    """A linear layer that does more than its weights say."""
+
+    def forward(self, x):
+        return super().forward(x).tanh()
+
+
+def put(name, make):
+    return lambda heads: setattr(heads[0], name, make(getattr(heads[0], name)))
+
+
+CHANGES = {
+    "hook on a head": lambda heads: heads[0].register_forward_hook(
+        lambda m, x, y: (0 * y[0], y[1])
+    ),
+    "hook on a layer": lambda heads: heads[1].value.register_forward_hook(lambda m, x, y: -y),
+    "hook before a layer": lambda heads: heads[1].key.register_forward_pre_hook(
+        lambda m, x: 2 * x[0]
+    ),
+    "subclass": put("query", lambda old: Adapted(6, 2).double()),
+    "wrapped": put("query", lambda old: nn.Sequential(old, nn.Tanh())),
+    "no bias": put("key", lambda old: nn.Linear(6, 2, bias=False).double()),
+    "forward of its own": lambda heads: setattr(heads[2].value, "forward", lambda x: x[..., :2]),
+    "causal alone": lambda heads: setattr(heads[2], "causal", True),
+    "pruned, then moved": lambda heads: (
+        prune.l1_unstructured(heads[0].value, "weight", 0.5),
+        heads[0].value.weight_orig.data.mul_(3),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_heads_that_somebody_changed_are_heard_without_maps_too(change):
+    attention = make(MultiHeadAttention, 6, 3)
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    before = attention(x)[0]
+    change(attention.heads)
+    expected = loop_over_heads(attention.heads, x)[0]
+    output, maps = attention(x, return_attention=False)
+    assert maps is None
+    assert_close(output, attention.projection(expected))
+    assert not torch.allclose(output, before)
+    with pytest.raises(ValueError, match="cache must be None where heads differ from each other"):
+        attention(x, return_attention=False, cache=Remembered())
+
+
+def test_a_pruned_head_learns_without_maps():
+    attention = make(MultiHeadAttention, 6, 3)
+    for head in attention.heads:
+        prune.l1_unstructured(head.query, "weight", 0.5)
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    for _ in range(2):  # the second pass needs a graph of its own
+        attention(x, return_attention=False)[0].pow(2).sum().backward()
+    weight = attention.heads[0].query.weight_orig
+    assert (weight.grad != 0).any()
+
+
+def test_one_dropout_of_its_own_makes_the_heads_differ():
+    attention = make(MultiHeadAttention, 6, 3)
+    assert attention.stacks()
+    attention.heads[1].dropout.p = 0.5
+    assert not attention.stacks()
+
+
+def test_a_layer_that_does_not_say_its_width_is_not_asked():
+    x = torch.randn(2, 5, 6)
+    for layer in (nn.Sequential(nn.Linear(6, 6)), nn.Identity()):
+        check_input(x, layer)
+        message = "x must have shape (B, T, C) with B and T at least 1, got (5, 6)"
+        refused(message, lambda layer=layer: check_input(x[0], layer))

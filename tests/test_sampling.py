@@ -280,6 +280,45 @@ def test_one_token_serves_only_decoders_that_it_knows():
     assert not is_standard(instance) and torch.equal(fast, slow)
 
 
+def test_a_hook_on_a_head_is_heard_while_text_is_written():
+    model, silent = make(), make()
+    hook = (
+        model.blocks[0]
+        .attention.heads[0]
+        .register_forward_hook(lambda module, inputs, output: (0 * output[0], output[1]))
+    )
+    head = silent.blocks[0].attention.heads[0]
+    nn.init.zeros_(head.value.weight), nn.init.zeros_(head.value.bias)
+    rows = [[1, 2, 3], [4]]
+    assert torch.equal(drawn(model, rows, seed=0), drawn(silent, rows, seed=0, cached=False))
+    cache = KVCache(model)
+    with pytest.raises(ValueError, match="cache must be None where heads"):
+        model(torch.tensor([[1]]), return_attention=False, cache=cache)
+    hook.remove()
+    assert Continuation(model, rows).cache is not None
+
+
+class Own(Decoder):
+    """A language model of somebody's own: no blocks, so nothing to cache."""
+
+    sizes = {"vocab_size": V, "block_size": SIZE}
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.table = nn.Embedding(V, V)
+
+    def forward(self, tokens, padding_mask=None, return_attention=True, cache=None):
+        return self.table(tokens), None, None
+
+
+def test_a_model_without_blocks_writes_without_a_cache():
+    torch.manual_seed(0)
+    model = Own()
+    best = model.table.weight.argmax(-1).tolist()
+    text = stream(model, [[1], [2, 3]], max_new_tokens=2, temperature=0)
+    assert next(text).tolist() == [best[1], best[3]]
+
+
 # what may be drawn
 
 logit_rows = st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=12).map(

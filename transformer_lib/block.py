@@ -36,7 +36,7 @@ class Block(nn.Module):
         cache: LayerCacheLike | None = None,
     ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B H T T"] | None]:
         """x with both branches added, and maps, as in MultiHeadAttention."""
-        check_input(x, self.attention.projection)
+        check_input(x, getattr(self.attention, "projection", self.attention))
         y = self.attention_norm(x)
         y, maps = self.attention(
             y, padding_mask, return_attention=return_attention, cache=cache

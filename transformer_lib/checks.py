@@ -3,7 +3,7 @@
 __all__ = []
 # %% ../chapters/23_checks.ipynb #c23-002
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Real
 from operator import index
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
@@ -177,23 +177,29 @@ def check_padding_mask(
         )
 
 # %% ../chapters/23_checks.ipynb #c23-069
-def check_shape(x: Tensor, letters: Sequence[str], layer: nn.Linear) -> None:
-    """Raise a ValueError unless x is `(*letters, width)` for a layer."""
+def check_shape(x: Tensor, letters: Sequence[str], layer: nn.Module) -> None:
+    """Raise a ValueError unless x is `(*letters, width)` for a layer.
+
+    A module that does not say its width, or has no weight, is not asked.
+    """
     check_tensor("x", x)
-    named = (*letters, str(layer.in_features))
-    width = x.shape[-1] if x.ndim == len(named) else None
-    if width != layer.in_features or 0 in x.shape:
+    width = getattr(layer, "in_features", "C")
+    named = (*letters, str(width))
+    fits = x.ndim == len(named) and width in ("C", x.shape[-1])
+    if not fits or 0 in x.shape:
         raise ValueError(
             f"x must have shape ({', '.join(named)}) with "
             f"{' and '.join(letters)} at least 1, got {tuple(x.shape)}"
         )
     if not x.is_floating_point():
         raise ValueError(f"x must hold floating-point numbers, got {x.dtype}")
-    check_place("x", x, layer.weight)
+    weight = getattr(layer, "weight", None)
+    if isinstance(weight, Tensor) and weight.is_floating_point():
+        check_place("x", x, weight)
 
 
 def check_input(
-    x: Tensor, layer: nn.Linear, padding_mask: Tensor | None = None
+    x: Tensor, layer: nn.Module, padding_mask: Tensor | None = None
 ) -> None:
     """Raise a ValueError unless x is (B, T, C) for a layer and a mask fits."""
     check_shape(x, ("B", "T"), layer)
@@ -343,12 +349,29 @@ class CacheLike(Protocol):
         """One part for each attention layer."""
 
 # %% ../chapters/23_checks.ipynb #c23-015
+def is_plain(parts: Iterable[nn.Module], *kinds: type) -> bool:
+    """Whether weights tell all that modules compute: they are of these
+    classes, with biases, without hooks or a forward of their own."""
+    return all(
+        type(part) in kinds
+        and not part._forward_hooks
+        and not part._forward_pre_hooks
+        and "forward" not in vars(part)
+        and not (isinstance(part, nn.Linear) and part.bias is None)
+        for part in parts
+    )
+
+
 def check_cache(
-    cache: Any, return_attention: bool, layers: int | None = None
+    cache: Any,
+    return_attention: bool,
+    layers: int | None = None,
+    stacks: bool = True,
 ) -> None:
     """Raise a ValueError if it is no cache, or if maps are asked of it.
 
     layers: how many a decoder has; None where one attention layer asks.
+    stacks: whether that layer's heads can be stacked.
     """
     if cache is None:
         return
@@ -368,6 +391,11 @@ def check_cache(
         raise ValueError(
             f"cache must be of this decoder, with {layers} layers, "
             f"got one with {len(cache.layers)}"
+        )
+    if not stacks:
+        raise ValueError(
+            "cache must be None where heads differ from each other, or have "
+            "hooks or parts that are not the book's"
         )
 
 # %% ../chapters/23_checks.ipynb #c23-085

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from .attention_head import AttentionHead
 from .batches import check_token_rows, pad
 from .block import Block
+from .checks import is_plain
 from .decoder import Decoder
 from .feed_forward import FeedForward
 from .multi_head_attention import MultiHeadAttention
@@ -177,14 +178,14 @@ def is_standard(decoder: nn.Module) -> bool:
     the book's and PyTorch's own, with no hooks, no forward of their own, and
     with their biases.
     """
-    return all(
-        type(module) in STANDARD_MODULES
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-        and "forward" not in vars(module)
-        and not (isinstance(module, nn.Linear) and module.bias is None)
-        for module in decoder.modules()
-    )
+    return is_plain(decoder.modules(), *STANDARD_MODULES)
+
+
+def all_stack(decoder: nn.Module) -> bool:
+    """True if it has blocks, and all of them can stack their heads."""
+    kind, parts = MultiHeadAttention, decoder.modules()
+    stack = all(part.stacks() for part in parts if isinstance(part, kind))
+    return stack and hasattr(decoder, "blocks")
 
 # %% ../chapters/21_kv_cache.ipynb #c21-083
 class Continuation:
@@ -196,6 +197,7 @@ class Continuation:
         self.context = context.to(device)
         self.mask = None if mask is None else mask.to(device)
         self.decoder, self.size = decoder, decoder.sizes["block_size"]
+        cached = cached and all_stack(decoder)
         self.cache = KVCache(decoder) if cached else None
         self.one = None
         if self.cache and is_standard(decoder):

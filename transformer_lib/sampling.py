@@ -90,9 +90,10 @@ def stream(
     prompts: rows of ids, of any lengths above 0. Past block_size tokens it
     goes on with the last half of them. stop: ids after which a row repeats
     its stop token; all stopped ends it. banned: ids never drawn. seed: makes
-    the draws repeatable. cached=False: the same up to rounding, slower. The
-    other arguments as in probabilities. Until it ends the decoder is in
-    evaluation mode: run one stream of a decoder at a time.
+    the draws repeatable. cached=False: the same up to rounding, slower (and
+    what is done where a head has hooks or modules of yours). The other
+    arguments as in probabilities. Until it ends the decoder is in evaluation
+    mode: run one stream of a decoder at a time.
     """
     choice = temperature, top_k, top_p
     check_sampling(*choice, max_new_tokens)
@@ -137,8 +138,10 @@ def generate(
 ) -> Iterator[str]:
     """Yield the text that follows a prompt, piece by piece, as it is drawn.
 
-    An empty prompt begins a new passage. choice: temperature, top_k, top_p,
-    seed, cached, as in stream. `"".join(generate(...))` is the whole.
+    An empty prompt begins a new passage. stop, banned: ids, as in stream; give
+    yours where the tokenizer is not train_tokenizer's. choice: temperature,
+    top_k, top_p, seed, cached, as in stream. `"".join(generate(...))` is the
+    whole.
     """
     if not isinstance(prompt, str):
         kind = type(prompt).__name__

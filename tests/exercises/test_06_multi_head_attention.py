@@ -220,7 +220,17 @@ def test_without():
     def hook(copy, h):
         copy.heads[h].register_forward_hook(lambda _, x, out: (0 * out[0], out[1]))
 
-    assert "Without maps the head is still heard" in say("check_without", changed(hook))
+    class OnlyWithMaps(torch.nn.Module):
+        def __init__(self, attention, h):
+            super().__init__()
+            self.loud, self.silent = attention, changed(columns)(attention, h)
+
+        def forward(self, x, return_attention=True):
+            part = self.silent if return_attention else self.loud
+            return part(x, return_attention=return_attention)
+
+    assert "Without maps the head is still heard" in say("check_without", OnlyWithMaps)
+    assert say("check_without", changed(hook)).startswith("Right")
     assert "Rows and bias" in say("check_without", changed(rows_and_bias))
     assert "One column" in say("check_without", changed(one_column))
     assert "its average" in say("check_without", changed(silent_query))

@@ -1,10 +1,14 @@
 """One drop-in for scaled_dot_product_attention: its three ways agree, and each is taken where it is meant to be."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from tools.notebooks import ROOT
 from transformer_lib import speed
 from transformer_lib.speed import attention
 
@@ -148,6 +152,29 @@ def test_what_multiplies_bfloat16_is_known_by_what_a_processor_says(can, units):
     assert speed.bf16_units(can) == units
 
 
+ANY_LENGTH = """
+import torch
+from transformer_lib import Decoder
+model = Decoder(11, 8, embedding_dim=8, num_heads=2, num_layers=1).eval()
+tokens = torch.randint(11, (2, 7))
+how = {"return_attention": False}
+compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=True)
+for T in (4, 7):
+    torch.testing.assert_close(compiled(tokens[:, :T], **how)[0], model(tokens[:, :T])[0])
+shapes = {"tokens": {1: torch.export.Dim("T", min=2, max=8)}, "return_attention": None}
+graph = torch.export.export(model, (tokens[:, :5].clone(),), how, dynamic_shapes=shapes).module()
+torch.testing.assert_close(graph(tokens, **how)[0], model(tokens)[0])
+"""
+
+
+@pytest.mark.slow
+def test_a_decoder_is_compiled_and_exported_for_any_length():
+    """In a Python of its own: a compiler cannot read the types that are checked in this one."""
+    command = [sys.executable, "-c", ANY_LENGTH]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 # ---- AdamW with fewer counters ----
 
 
@@ -222,6 +249,35 @@ def test_adamw_leaves_to_pytorch_what_it_does_not_do(how):
     four = two_optimizers(SHAPES, **how)
     go(*four, 3)
     same_all(*four)
+
+
+@pytest.mark.parametrize("how", [{}, {"amsgrad": True}])
+def test_hooks_of_adamw_are_called_once_a_step(how):
+    """Also after PyTorch's own class, whose step then calls hooks too."""
+    ours, _, optimizer, _ = two_optimizers(SHAPES, **how)
+    calls = []
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    ours[0].grad = torch.ones_like(ours[0])
+    optimizer.step()
+    assert calls == ["before", "after"]
+
+
+def test_adamw_says_what_pytorch_says_of_gradients_it_cannot_take():
+    table = torch.nn.Embedding(5, 3, sparse=True)
+    optimizer = speed.AdamW(table.parameters(), fused=True)
+
+    def closure():
+        loss = table(torch.tensor([1, 2])).sum()
+        loss.backward()
+        return loss
+
+    with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+        optimizer.step(closure)
+    number = torch.ones(2, dtype=torch.complex64).requires_grad_()
+    number.grad = torch.ones_like(number)
+    with pytest.raises(RuntimeError, match="params to be floating point"):
+        speed.AdamW([number], fused=True).step()
 
 
 def test_adamw_takes_groups_schedules_and_closures():

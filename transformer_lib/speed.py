@@ -4,6 +4,7 @@ __all__ = ['AdamW']
 # %% ../chapters/32_speed.ipynb #c28-002
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,9 +64,11 @@ def attention(
     weight, here and now.
     """
     T, keys = q.shape[2], k.shape[2]
-    switch = causal and padding_mask is None and T == keys
+    switch = False
     mask = None
-    if not switch:
+    if causal and padding_mask is None and T == keys:
+        switch = True  # a bool, also where a compiler has symbols for sizes
+    else:
         mask = attention_mask(T, keys, causal, padding_mask, q.device)
     if mask is not None:
         mask = mask[:, None]  # the same for all heads
@@ -79,7 +82,7 @@ def attention(
 
 # %% ../chapters/32_speed.ipynb #c28-065h
 class AdamW(torch.optim.AdamW):
-    """torch.optim.AdamW(fused=True), on a CPU with fewer counters.
+    """torch.optim.AdamW; with fused=True, on a CPU, with fewer counters.
 
     The numbers and the state that is saved are the same.
     """
@@ -87,14 +90,15 @@ class AdamW(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Move the parameters once; closure as in PyTorch."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         scaled = getattr(self, "found_inf", None) is not None
         if scaled or not all(map(_simple, self.param_groups)):
             self._part_counters()
-            return super().step(closure)
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+            step: Any = super().step
+            if hasattr(step, "hooked"):  # it would run our hooks once more
+                step = partial(step.__wrapped__, self)
+            step()
+            return loss
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             if params:
@@ -129,12 +133,17 @@ class AdamW(torch.optim.AdamW):
 
 # %% ../chapters/32_speed.ipynb #c28-065j
 def _simple(group: dict) -> bool:
-    """Whether a group is fused, on a CPU, and without AdamW's extras."""
+    """Whether a group is fused, without AdamW's extras, its gradients dense
+    real numbers on a CPU."""
     extras = ("amsgrad", "maximize", "differentiable", "capturable")
+    grads = (p.grad for p in group["params"] if p.grad is not None)
     return (
         bool(group["fused"])
-        and all(p.device.type == "cpu" for p in group["params"][:1])
         and not any(group.get(extra) for extra in extras)
+        and all(
+            g.is_cpu and not g.is_sparse and g.is_floating_point()
+            for g in grads
+        )
     )
 
 

@@ -371,6 +371,8 @@ def test_before_the_first_step_there_is_nothing_to_exchange():
     p = nn.Parameter(torch.ones(3))
     mean = WeightAverage([p], 3)
     mean.swap()
+    assert mean.state[p] == {}  # looked at, it is there from now on
+    mean.swap()
     assert torch.equal(p.data, torch.ones(3))
     assert mean.step(lambda: 7) == 7  # the interface of PyTorch's optimizers
 

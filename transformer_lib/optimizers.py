@@ -298,6 +298,8 @@ class WeightAverage(torch.optim.Optimizer):
     def swap(self) -> None:
         """Exchange the weights and their averages; twice is as before."""
         for p, state in self.state.items():
+            if not state:
+                continue  # looked up before the first step
             now = p.clone()
             p.copy_(state["average"])
             state["average"].copy_(now)

@@ -348,6 +348,11 @@ def test_an_evaluation_that_fails_and_a_run_that_breaks_off_leave_averaged_weigh
         assert torch.equal(weights(model), weights(whole))
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_evaluation_may_be_a_loss_with_its_gradient():
+    assert training.as_number(torch.tensor(0.5, requires_grad=True)) == 0.5
+
+
 def test_an_evaluation_that_is_no_number_is_named():
     with pytest.raises(ValueError, match="evaluate must return a number, got None"):
         run(steps=1, evaluate=inspect.unwrap(lambda m: None))

@@ -19,7 +19,7 @@ from .tokens import END, PAD, encode_rows
 
 # %% ../chapters/04_batches.ipynb #c04-004
 def encode_all(texts: Iterable[str], tokenizer: Tokenizer) -> Int[Tensor, "n"]:
-    """All texts as one long row of token ids, <end> after each of them."""
+    """All texts as one long row of token ids, <end>, of id 2, after each."""
     ids = array("q")  # eight bytes a token, where a list takes forty
     for row in encode_rows(check_texts(texts), tokenizer):
         ids.frombytes(row.astype(np.int64).tobytes())

@@ -45,7 +45,11 @@ class Classifier(nn.Module):
 
 # %% ../chapters/10_classifier.ipynb #c10-044
 class EncoderClassifier(nn.Module):
-    """An encoder, the mean over the real tokens, and a classifier."""
+    """An encoder, the mean over the real tokens, and a classifier.
+
+    encoder, classifier: of these classes, or subclasses of your own that have
+    `sizes` and take and return what these do.
+    """
 
     def __init__(self, encoder: Encoder, classifier: Classifier):
         super().__init__()

@@ -179,7 +179,10 @@ def suggest_kind(texts: Iterable[str], kind: str) -> str:
 
 # %% ../chapters/03_tokens.ipynb #c03-072
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """Load a tokenizer that was saved with `tokenizer.save(path)`."""
+    """Load a tokenizer that was saved with `tokenizer.save(path)`.
+
+    What looks like a special token in a text is read as plain text.
+    """
     if not as_path(path).is_file():
         raise FileNotFoundError(f"there is no tokenizer file {str(path)!r}")
     try:

@@ -196,7 +196,7 @@ def as_number(found: Any) -> float:
     try:
         if isinstance(found, str):
             raise TypeError
-        return float(found)
+        return float(found.detach() if isinstance(found, Tensor) else found)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(
             f"evaluate must return a number, got {found!r}"

@@ -24,8 +24,10 @@ def broken(content, encoding="utf-8", letters=False):
         (lambda content: broken(content, "ascii"), "may be good UTF-8"),
         (lambda content: broken(content) is not None or None, "not whether"),
         (lambda content: None if broken(content) is None else 3, "it is byte 7"),
+        (lambda content: None if broken(content) is None else broken(content) + 1, "from 0"),
         (lambda content: broken(content, letters=True), "Count bytes"),
         (lambda content: broken(content) if content else 0, "In nothing"),
+        (lambda content: broken(content) or None, "0 is a place"),
         (lambda: None, "stopped with TypeError"),
     ],
 )

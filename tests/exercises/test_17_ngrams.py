@@ -141,6 +141,11 @@ def test_interpolate():
         check,
         lambda row, lower, d: (row - d).clamp(min=0) / row.sum() + d * len(row) / row.sum() * lower,
     )
-    assert "what was taken" in verdict(CHAPTER, check, lambda row, lower, d: lower)
+    assert "what was taken" in verdict(CHAPTER, check, lambda row, lower, d: 2 * lower)
+
+    def by_shares(row, lower, d):
+        return (1 - d) * row / row.sum() + d * lower
+
+    assert "sum is right" in verdict(CHAPTER, check, by_shares)
     assert "shape (4,)" in verdict(CHAPTER, check, lambda row, lower, d: 1)
     assert "stopped with" in verdict(CHAPTER, check, lambda row, lower, d: 1 / 0)

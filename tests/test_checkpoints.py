@@ -513,3 +513,9 @@ def test_best_keeps_the_lowest_and_knows_it_again(tmp_path):
 def test_best_refuses_what_is_no_number(tmp_path):
     with pytest.raises(ValueError, match="evaluate must return a number"):
         Best(tmp_path / "other", lambda model: (1.0, 2.0))(Decoder(50, 16, **SIZES))
+
+
+def test_what_a_context_gives_is_of_the_type_that_train_takes():
+    """Not a Stoppable, which has no checkpoints: `with Checkpoints(folder) as kept`."""
+    hints = checkpoints.Stoppable.__enter__.__annotations__
+    assert hints["self"] is hints["return"]

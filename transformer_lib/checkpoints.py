@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -186,6 +186,9 @@ def _newest_usable(
     return None
 
 # %% ../chapters/27_checkpoints.ipynb #c26-067
+_Own = TypeVar("_Own", bound="Stoppable")
+
+
 class Stoppable:
     """A context in which Ctrl-C and SIGTERM only leave a note.
 
@@ -199,7 +202,7 @@ class Stoppable:
         self._heard = math.inf  # when the first came
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "Stoppable":
+    def __enter__(self: _Own) -> _Own:
         self.stopped, self.asked, self._heard = None, None, math.inf
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):

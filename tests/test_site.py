@@ -367,6 +367,10 @@ def test_on_a_telephone_folds_are_marked_maps_fit_and_options_stay_whole(browser
     page.goto(f"{server}book/live/touch.html")
     wide = "[...document.querySelectorAll('.live-scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
     assert page.evaluate(wide) == 0
+    page.set_viewport_size({"width": 320, "height": 568})
+    page.goto(f"{server}index.html")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    page.goto(f"{server}book/live/touch.html")
     page.emulate_media(media="print")  # on paper nothing can be pressed
     pressed = "[...document.querySelectorAll('.live :is(button, input, select)')].filter(e => e.getClientRects().length).length"
     assert page.evaluate(pressed) == 0

@@ -138,6 +138,13 @@ def test_rollout():
             mixed = (layer + torch.eye(4)) / 2 @ mixed
         return mixed
 
+    def keeps_the_words(maps):
+        mixed = torch.eye(4)
+        for layer in maps:
+            mixed = layer @ mixed / 2 + torch.eye(4) / 2
+        return mixed
+
+    assert "mixture so far" in says("check_rollout", keeps_the_words)
     assert says("check_rollout", product).startswith("Right")
     assert says("check_rollout", lambda maps: product(maps).tolist()).startswith("Right")
     assert says("check_rollout", lambda maps: product(maps).double().numpy()).startswith("Right")

@@ -364,6 +364,10 @@ def test_on_a_telephone_folds_are_marked_maps_fit_and_options_stay_whole(browser
     option = page.locator(".pre", has_text=re.compile(r"^--\w+$")).first
     assert option.evaluate("e => e.getClientRects().length") == 1
     assert option.evaluate("e => e.getBoundingClientRect().height") < 30
+    page.goto(f"{server}chapters/33_devices.html")
+    title = page.locator(".solution > .admonition-title", has_text="Lost in rounding")
+    end, arrow = (title.locator(part).bounding_box() for part in ("a", "svg"))
+    assert arrow["x"] >= end["x"] + end["width"]  # the arrow is not on the words
     page.goto(f"{server}book/live/touch.html")
     wide = "[...document.querySelectorAll('.live-scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
     assert page.evaluate(wide) == 0

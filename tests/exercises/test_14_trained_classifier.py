@@ -106,6 +106,7 @@ def test_class_accuracy():
     for answer in (
         lambda m: torch.tensor(m).diag() / torch.tensor(m).sum(1),
         lambda m: {i: m[i, i] / m[i].sum() for i in range(3)},
+        lambda m: (m[i, i] / m[i].sum() for i in range(3)),
     ):
         assert verdict(NAME, "check_class_accuracy", answer).startswith("Right")
     for wrong, word in (
@@ -127,6 +128,9 @@ def test_report():
     def chosen_run(curves):
         return min(t[v.index(max(v))] for v, t in curves)
 
+    def one_late(curves):
+        return statistics.mean(t[v.index(max(v)) + 1] for v, t in curves)
+
     def one_epoch(curves):
         epoch = np.mean([v for v, _ in curves], 0).argmax()
         return np.mean([t[epoch] for _, t in curves])
@@ -144,6 +148,8 @@ def test_report():
         (lambda curves: np.mean([max(v) for v, _ in curves]), "on validation: report"),
         (lambda curves: max(max(v) for v, _ in curves), "on validation: report"),
         (one_epoch, "choose one in each"),
+        (one_late, "One epoch late"),
+        (lambda curves: np.mean([np.argmax(v) for v, _ in curves]), "got 0.5"),  # the epochs
         (lambda curves: [t[v.index(max(v))] for v, t in curves], "one number"),
         (lambda curves: 0.1, "got 0.1"),
     ):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from transformer_lib import Classifier, Decoder, Encoder, EncoderClassifier, evaluation
 from transformer_lib.batches import Sentences, encode_all
 from transformer_lib.evaluation import (
+    LONGEST,
     _logistic_regression,
     _naive_bayes,
     accuracy,
@@ -24,6 +25,7 @@ from transformer_lib.evaluation import (
     standard_error,
     token_losses,
 )
+from transformer_lib.ngrams import KneserNey
 from transformer_lib.text import Passage
 from transformer_lib.tokens import train_tokenizer
 from transformer_lib.training import classification_loss
@@ -183,13 +185,32 @@ def test_naive_bayes_by_hand():
 def test_the_ngram_opponent_is_the_one_that_does_best_on_text_it_has_not_counted():
     tokens = torch.tensor([4, 5, 6, 7] * 100)
     counted = best_ngrams(tokens, 8)
-    assert counted.order in (2, 3, 4, 5) and counted.log_probs(tokens[:41]).mean() > -0.5
+    assert 2 <= counted.order <= LONGEST and counted.log_probs(tokens[:41]).mean() > -0.5
     few = best_ngrams(torch.arange(4, 8), 8)  # hardly any text
     assert few.order == 2 and few.log_probs(tokens[:9]).isfinite().all()
     bits = torch.randint(2, (1_000, 2), generator=torch.Generator().manual_seed(0))
     sums = torch.cat([bits, bits.sum(1, keepdim=True) % 2], 1)  # two tokens tell the third
     of_two = best_ngrams(sums.flatten() + 4, 6)
     assert of_two.order > 2 and of_two.levels[-1].counts.sum() == 3_000 - of_two.order + 1  # all
+
+
+@pytest.mark.parametrize(("length", "longer"), [(1, False), (7, True), (30, True)])
+def test_the_ngram_opponent_is_as_long_as_helps(length, longer):
+    """Words of so many letters: the longer the word, the further back one has to look."""
+    chance = random.Random(0)
+    words = ["".join(chance.choices("abcd", k=length)) for _ in range(40)]
+    tokens = torch.tensor(
+        [ord(letter) for letter in "".join(chance.choices(words, k=3_000 // length))]
+    )
+    cut = len(tokens) * 9 // 10
+    found = best_ngrams(tokens, 128)
+    losses = {
+        order: -KneserNey(order, 128).fit(tokens[:cut]).log_probs(tokens[cut:]).mean().item()
+        for order in range(2, LONGEST + 1)
+    }
+    tried = {2, 3, 4, 5, min(found.order + 1, LONGEST)}
+    assert losses[found.order] == min(losses[order] for order in tried | {found.order})
+    assert (found.order > 5) == longer
 
 
 def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):

@@ -282,20 +282,27 @@ def cross_entropy(
 
 # %% ../chapters/18_evaluation.ipynb #c18-109a
 COUNTED = 5_000_000  # tokens at the end of a text; more need gigabytes
+LONGEST = 8  # tokens of an n-gram
 
 
 def best_ngrams(learn: Int[Tensor, "n"], vocab_size: int) -> KneserNey:
-    """The Kneser-Ney model, of 2 to 5 tokens, that does best on the last
-    tenth of learn, fitted on all of it: on its last COUNTED tokens."""
+    """The Kneser-Ney model, of 2 to 5 tokens, or of more as long as one more
+    helps, that does best on the last tenth of learn. It is fitted on all of
+    it: on its last COUNTED tokens."""
     learn = learn[-COUNTED:]
-    cut, orders = len(learn) * 9 // 10, (2, 3, 4, 5)
+    cut = len(learn) * 9 // 10
+    if cut < LONGEST or len(learn) - cut < 2:
+        return KneserNey(2, vocab_size).fit(learn)
 
     def of_the_last_tenth(order: int) -> float:
         model = KneserNey(order, vocab_size).fit(learn[:cut])
         return -model.log_probs(learn[cut:]).mean().item()
 
-    enough = cut >= max(orders) and len(learn) - cut >= 2
-    best = min(orders, key=of_the_last_tenth) if enough else min(orders)
+    losses = {order: of_the_last_tenth(order) for order in (2, 3, 4, 5)}
+    while (best := min(losses, key=losses.__getitem__)) == max(losses):
+        if best == LONGEST:
+            break
+        losses[best + 1] = of_the_last_tenth(best + 1)
     return KneserNey(best, vocab_size).fit(learn)
 
 # %% ../chapters/18_evaluation.ipynb #c18-020

@@ -1,5 +1,6 @@
 """The checks of the pretraining exercises accept right answers and name wrong ones."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -37,6 +38,8 @@ def test_count():
         ((307, 246, 31), "0.25"),
         ((16, 12.8, 1.6), "one window"),
         ((1, 2, 3), "2048"),
+        ((512, 460.8, 51.2), "512 it is"),
+        ((512, 0.8, 0.1), "512 it is"),
         (7, "Three numbers"),
         (torch.zeros(3, 2), "Three numbers"),
     ):
@@ -51,7 +54,13 @@ def test_hide():
         targets = tokens.masked_fill(~places, -100)
         return tokens.masked_fill_(places, mask), targets
 
-    assert verdict(NAME, "check_hide", right).startswith("Right")
+    def by_lists(tokens, places, mask):
+        pairs = [list(zip(*rows)) for rows in zip(tokens.tolist(), places.tolist())]
+        inputs = [[mask if hide else t for t, hide in row] for row in pairs]
+        return inputs, [[t if hide else -100 for t, hide in row] for row in pairs]
+
+    for style in (right, by_lists, lambda *a: [np.array(part) for part in by_lists(*a)]):
+        assert verdict(NAME, "check_hide", style).startswith("Right")
     for wrong, word in (
         (in_place, "clone"),
         (lambda t, p, m: (t.masked_fill(p, m), t), "All places"),
@@ -84,6 +93,7 @@ def test_guessing_loss():
         (lambda l, t, h: rows(l, t)[~h].mean(), "visible"),
         (lambda l, t, h: rows(l, t)[h].sum(), "sum"),
         (lambda l, t, h: (rows(l, t) * h).mean(), "not by all"),
+        (lambda l, t, h: rows(l, t) * h, "one number"),
         (lambda l, t, h: l.sum(), "hidden positions is"),
     ):
         assert word in verdict(NAME, "check_guessing_loss", wrong)
@@ -97,6 +107,10 @@ def test_leaked():
     assert verdict(NAME, "check_leaked", right).startswith("Right")
     for wrong, word in (
         (lambda train, test: [t for t in test if t in train], "ignore the case"),
+        (
+            lambda train, test: [t for t in test for u in train if t.lower() in u.lower()],
+            "returned once",
+        ),
         (lambda train, test: [t for t in test if t.lower() in " ".join(train).lower()], "join"),
         (lambda train, test: [t for t in test if t.lower() in "".join(train).lower()], "join"),
         (

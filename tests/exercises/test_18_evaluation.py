@@ -54,6 +54,7 @@ def test_compare():
         (lambda nats, tokens, words: math.exp(nats * words / tokens), "Upside down"),
         (lambda nats, tokens, words: nats * tokens / words, "their exp"),
         (lambda nats, tokens, words: math.exp(nats), "total of nats"),
+        (lambda nats, tokens, words: 2 ** (nats * tokens / words), "not 2"),
         (lambda nats: nats, "stopped with TypeError"),
     ],
 )

@@ -49,7 +49,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def class_log_probs(
     model: nn.Module, sentences: Sentences
 ) -> Float[Tensor, "n K"]:
-    """ln P of every class for every sentence, in order, on the CPU."""
+    """ln P of every class for every sentence, in order, on the CPU.
+
+    model: an EncoderClassifier, of the class or a subclass, compiled or not.
+    """
     check_answering(model, sentences)
     check_kind("model", model, EncoderClassifier)
     device, found = next(model.parameters()).device, []

@@ -271,3 +271,9 @@ def test_every_letter_of_a_formula_is_in_the_notation():
     listed = letters((ROOT / "book" / "notation.md").read_text("utf-8"))
     missing = {path.stem: letters(notebooks.markdown(path)) - listed for path in CHAPTERS}
     assert not any(missing.values()), {name: left for name, left in missing.items() if left}
+
+
+def test_lines_of_a_command_quote_their_paths():
+    """A folder with a space or a backslash in its name, as on Windows, stays one word."""
+    chapter = ROOT / "chapters" / "31_command_line.ipynb"
+    assert not re.search(r"--(train|test|out) \{folder", chapter.read_text("utf-8"))

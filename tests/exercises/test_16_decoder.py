@@ -123,6 +123,7 @@ def test_mean_loss():
         ),
         (lambda x, y: nats(x, y).sum() / len(y), "by the rows"),
         (lambda x, y: nats(x, y).sum() / (y > 0).sum(), "Id 0"),
+        (lambda x, y: nats(x, y).sum() / y.shape[1], "Add up"),
         (lambda x, y: -right(x, y), "sign"),
         (lambda x, y: nats(x, y) / (y != -100).sum(), "one number"),
         (lambda x, y: x.mean(), "Add up"),
@@ -195,6 +196,16 @@ def copied(model):
     return 0.1
 
 
+def one_storage(model):
+    model.projection.weight.data = model.token_embedding.weight.data
+    return 0.1
+
+
+def wrapped_again(model):
+    model.projection.weight = torch.nn.Parameter(model.token_embedding.weight)
+    return 0.1
+
+
 def kept_the_wrong_one(model):
     model.token_embedding.weight = model.projection.weight
     return 0.1
@@ -218,6 +229,8 @@ def test_tying_right():
         (lambda model: None, "Not yet: return the share"),
         (lambda model: 0.2, "a table of its own"),
         (copied, "still two tables"),
+        (one_storage, "two parameters still"),
+        (wrapped_again, "two parameters still"),
         (kept_the_wrong_one, "Keep the word table"),
         (without_bias, "lost its bias"),
         (lambda model: tied(model, lambda a, b: (a - b) / b), "not of what is left"),

@@ -134,6 +134,16 @@ def first_places(text, source):
     return best
 
 
+def not_to_the_end(text, source):
+    """One place too few in the source."""
+    a, b, best = text.split(), source.split(), 0
+    for i in range(len(a)):
+        for n in range(1, len(a) - i + 1):
+            if a[i : i + n] in [b[j : j + n] for j in range(len(b) - n)]:
+                best = max(best, n)
+    return best
+
+
 def begins_anew(text, source):
     """Drops the whole run where it cannot go on, with the words that it shares."""
     run, best = [], 0
@@ -164,6 +174,7 @@ def test_longest_right(answer):
         (with_gaps, "a gap"),
         (first_places, "false start"),
         (begins_anew, "false start"),
+        (not_to_the_end, "end of the source"),
         (lambda t, s: table(t.lower(), s.lower()), "capitals"),
         (lambda t, s: t.split()[: table(t, s)], "not the run"),
         (lambda t, s: len(set(t.split()) & set(s.split())), "It fails"),

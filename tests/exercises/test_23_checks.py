@@ -21,8 +21,9 @@ def is_good(value):
     return isinstance(value, Real) and value >= 0
 
 
-def test_message_right():
-    answer = refuses(is_good, "temperature must be at least 0, got {}")
+@pytest.mark.parametrize("may_be", ["be at least 0", "not be negative", "be zero or more"])
+def test_message_right(may_be):
+    answer = refuses(is_good, f"temperature must {may_be}, got {{}}")
     assert verdict(CHAPTER, "check_message", answer).startswith("Right")
 
 
@@ -43,9 +44,9 @@ def test_message_wrong(good, text, hint):
     assert hint in verdict(CHAPTER, "check_message", refuses(good, text))
 
 
-def of_rows(maps):
+def of_rows(maps, within=1e-4):
     """True for rows that are weights, and where there is none."""
-    return bool((maps >= 0).all() and ((maps.sum(-1) - 1).abs() < 1e-4).all())
+    return bool((maps >= 0).all() and ((maps.sum(-1) - 1).abs() < within).all())
 
 
 def test_hollow_right():
@@ -61,11 +62,14 @@ def test_hollow_right():
         (lambda m: None, "Not yet"),
         (lambda m: bool((m >= 0).any()), "one NaN"),
         (lambda m: bool(not (m < 0).any()), "one NaN"),
-        (lambda m: bool((m >= 0).all()), "sums to 1.001"),
+        (lambda m: bool((m >= 0).all()), "sums to 1.0005"),
+        (lambda m: m.numel() > 0 and bool((m > 0).all()) and of_rows(m), "refuses a causal map"),
+        (lambda m: m.numel() > 0 and of_rows(m, within=1e-3), "sums to 1.0005"),
+        (lambda m: bool((m >= 0).all() and ((m.sum(-1) - 1) < 1e-4).all()), "sums to 0.9995"),
         (lambda m: bool(((m.sum(-1) - 1).abs() < 1e-4).all()), "below 0"),
         (of_rows, "lets through a batch of no sentences"),
         (lambda m: len(m) > 0 and of_rows(m), "lets through a batch without heads"),
-        (lambda m: bool((m >= 0).all() and ((m.sum(-1) - 1).abs() < 0.1).all()), "1.001"),
+        (lambda m: bool((m >= 0).all() and ((m.sum(-1) - 1).abs() < 0.1).all()), "1.0005"),
         (lambda m: False, "refuses an attention map"),
         (lambda m: m.nothing, "stopped it"),
     ],

@@ -111,6 +111,8 @@ def test_bug_right(answer):
         (uncached, "more than once"),
         (lambda d, ids, n: ids + repaired(d, ids, n), "without the prompt"),
         (lambda d, ids, n: [0] * n, "still differs"),
+        (lambda d, ids, n: repaired(d, ids, n + 1), "returns 13"),
+        (lambda d, ids, n: repaired(d, ids, n + 1)[1:], "first new id is missing"),
         (no_prefill, "still differs"),
         (lambda d, ids, n: 3, "stopped with"),
         (lambda d, ids, n: "text", "stopped with"),

@@ -63,12 +63,19 @@ def test_repair():
             outs.append(scores.softmax(-1) @ head.value(x))
         return attention.projection(torch.cat(outs, -1)).double().numpy()
 
+    def no_scale(attention, x):
+        outs = [(h.query(x) @ h.key(x).mT).softmax(-1) @ h.value(x) for h in attention.heads]
+        return attention.projection(torch.cat(outs, -1))
+
+    assert "scale is missing" in say("check_repair", no_scale)
+
     def kinds_last(attention, x):
         qkv = F.linear(x, *attention.stacked()).unflatten(-1, (4, 3, 6)).permute(3, 0, 2, 1, 4)
         joined = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
         return attention.projection(joined)
 
     assert say("check_repair", loop).startswith("Right")
+    assert say("check_repair", lambda *a: list(loop(*a))).startswith("Right")
     assert say("check_repair", sum_over_heads).startswith("Right")
     assert say("check_repair", by_hand).startswith("Right")
     assert say("check_repair", einsum).startswith("Right")

@@ -52,6 +52,7 @@ def norm_with_numpy(x):
 
 def test_norm():
     assert says("check_norm", norm).startswith("Right")
+    assert says("check_norm", lambda x: list(norm(x))).startswith("Right")
     assert says("check_norm", norm_in_loops).startswith("Right")
     assert says("check_norm", norm_with_numpy).startswith("Right")
     assert says("check_norm", lambda x: norm_in_loops(x).tolist()).startswith("Right")
@@ -78,6 +79,10 @@ def test_norm():
     assert "inside the root" in says("check_norm", lambda x: norm(x, eps=0, outside=1e-5))
     assert "Epsilon is missing" in says("check_norm", lambda x: norm(x, eps=0))
     assert "not subtracted" in says("check_norm", lambda x: norm(x, centre=False))
+    assert "subtracted nowhere" in says(
+        "check_norm", lambda x: x * torch.rsqrt(torch.mean(x**2, -1, keepdim=True) + 1e-5)
+    )
+    assert "(1, 3, 5, 8) comes out" in says("check_norm", lambda x: norm(x)[None])
     assert "Not equal" in says("check_norm", lambda x: x)
 
 
@@ -108,7 +113,7 @@ def by_functions(block, x):
     [
         ({"start": "norm", "second": "first"}, "Both bugs"),
         ({"second": "first"}, "second norm"),
-        ({"start": "norm"}, "starts from x"),
+        ({"start": "norm"}, "must start from x"),
         ({"keep": (0, 1)}, "first residual is lost"),
         ({"keep": (1, 0)}, "second residual is lost"),
         ({"reads": "old"}, "new stream"),
@@ -152,7 +157,7 @@ def test_repaired_names_the_norms():
     assert "first norm is missing" in says("check_repaired", block_with(nothing, second))
     assert "Both norms" in says("check_repaired", block_with(nothing, nothing))
     assert "changed places" in says("check_repaired", block_with(second, first))
-    assert "not from its norm" in says("check_repaired", second_sum_from_the_norm)
+    assert "stream, not its norm" in says("check_repaired", second_sum_from_the_norm)
     assert "vectors alone" in says("check_repaired", lambda b, x: b(x))
 
     def second_sum_from_x(block, x):
@@ -168,6 +173,7 @@ def test_repaired():
     assert "Both bugs" in says(
         "check_repaired", lambda b, x: b(x)[0]
     )  # it runs what the text shows
+    assert "(1, 2, 5, 8) comes out" in says("check_repaired", lambda b, x: block_output(b, x)[None])
     assert "post-norm" in says("check_repaired", post_norm)
 
 

@@ -90,6 +90,7 @@ def test_log_softmax_right(answer):
             lambda z: z - z.amax(1, keepdim=True) - z.softmax(1).amax(1, keepdim=True) ** -1,
             "logarithm is missing",
         ),
+        (lambda z: F.log_softmax(z - z.amax(0), 1), "that of a column"),
         (lambda z: z[:, :1], "Not this"),
         (lambda z: z - z.amax(1, keepdim=True), "Not this"),
     ],
@@ -136,6 +137,11 @@ def test_max_right(answer):
         (lambda x, mask: x.masked_fill(~mask[..., None], -100.0).amax(1), "lie below"),
         (lambda x, mask: x.masked_fill(~mask[..., None], -1e9).amax(1, True), "(3, 1, 4)"),
         (lambda x, mask: x[mask].amax(0), "Not this"),
+        (lambda x, mask: x.abs().masked_fill(~mask[..., None], 0).amax(1), "Not this"),
+        (
+            lambda x, mask: [row[:n].amax(0) for row, n in zip(x, mask.sum(1), strict=True)],
+            "in front as well",
+        ),
     ],
 )
 def test_max_wrong(answer, hint):
@@ -210,6 +216,7 @@ def test_stuck_right(answer):
         (lambda *a: fit(*a, clear="never"), "Old gradients are still there"),
         (lambda *a: fit(*a)[-1], "list of losses"),
         (lambda *a: [], "list of losses"),
+        (lambda *a: fit(*a)[-1:], "60 losses, not 1"),
         (lambda *a: fit(*a, backward=False), "nothing ever called backward"),
         (lambda *a: fit(*a, sign=-1), "higher than it began"),
         (lambda *a: fit(*a, lr=1e-4), "too slowly"),

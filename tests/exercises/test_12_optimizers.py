@@ -1,6 +1,9 @@
 """The checks of the chapter on optimizers tell right answers from wrong ones."""
 
+import math
+
 import torch
+from torch.nn import functional as F
 
 from tests.exercises.checks import verdict
 
@@ -26,6 +29,27 @@ def uncorrected(p, g, m, v, t, lr, decay):
 
 
 def test_adamw_step():
+    def early(p, g, m, v, t, lr, decay):
+        """Epsilon beside the root of v, and the correction afterwards."""
+        m, v = 0.9 * m + 0.1 * g, 0.95 * v + 0.05 * g.square()
+        rate = lr * math.sqrt(1 - 0.95**t) / (1 - 0.9**t)
+        return p * (1 - lr * decay) - rate * m / (v.sqrt() + 1e-8), m, v
+
+    def squares(p, g, *others):
+        new = adamw(p, g, *others)
+        g.square_()
+        return new
+
+    def unsquared(p, g, m, v, t, lr, decay):
+        return adamw(p, g, m, v + 0.05 * (g - g.square()) / 0.95, t, lr, decay)
+
+    def in_64_bits(p, g, m, v, *others):
+        return adamw(*(x.double() for x in (p, g, m, v)), *others)
+
+    assert "averages squares" in judge("check_adamw_step", unsquared)
+    assert judge("check_adamw_step", in_64_bits).startswith("Right")
+    assert "after v has been corrected" in judge("check_adamw_step", early)
+    assert "in place" in judge("check_adamw_step", squares)
     assert judge("check_adamw_step", adamw).startswith("Right")
     for wrong, word in (
         (lambda *a: None, "Not yet"),
@@ -62,6 +86,13 @@ def small(X, a, b, c):
     return (a * eye + b * A + c * A @ A) @ P @ X
 
 
+def by_linear(X, a, b, c):
+    for _ in range(2):
+        A = F.linear(X, X)
+        X = a * X + F.linear(b * A + c * A @ A, X.T)
+    return X
+
+
 def test_two_rounds():
     assert judge("check_two_rounds", small).startswith("Right: two rounds")
     for wrong, word in (
@@ -71,6 +102,8 @@ def test_two_rounds():
         (lambda *a: rounds(*a, count=3), "Not two rounds"),
         (lambda X, a, b, c: small(X, a, b, c) + a, "on the diagonal alone"),
         (lambda X, a, b, c: rounds(X, a, b, c).T, "shape"),
+        (lambda *a: rounds(*a).tolist(), "as a tensor"),
+        (by_linear, "products touch a wide matrix"),
         (rounds, "products touch a wide matrix"),
     ):
         said = judge("check_two_rounds", wrong)

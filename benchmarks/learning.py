@@ -26,7 +26,7 @@ from machine import store
 
 from transformer_lib.batches import Windows, encode_all
 from transformer_lib.decoder import Decoder
-from transformer_lib.defaults import distillation_loss, taught_share
+from transformer_lib.defaults import TEACHER_TOKENS, distillation_loss, taught_share
 from transformer_lib.devices import keep_memory, make_accelerator
 from transformer_lib.evaluation import best_ngrams, cross_entropy
 from transformer_lib.splits import python_prose
@@ -78,7 +78,7 @@ def run(job):
     started = time.process_time()
     loss_fn = language_loss
     if taught:
-        teacher = best_ngrams(learn, vocab_size)
+        teacher = best_ngrams(learn, vocab_size, TEACHER_TOKENS)
         loss_fn = partial(distillation_loss, teacher=teacher, share=taught_share(len(learn)))
     train(
         model,

@@ -14,7 +14,7 @@ import typer
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from transformer_lib import Decoder, command_line, runs
+from transformer_lib import Decoder, command_line, runs, training
 from transformer_lib.command_line import _lines, app, report_errors
 from transformer_lib.saving import load_model, read_checkpoint, save_model
 from transformer_lib.splits import hold_out
@@ -563,6 +563,30 @@ def test_the_best_weights_are_those_that_are_saved(files):
         assert f"from step {at} on it learned by heart" in said
 
 
+def test_a_folder_that_cannot_be_made_is_named(files, tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(runs.Path, "mkdir", refuse)
+    code, said = train_writer(files, "--out", tmp_path / "x")
+    wanted = f"error: out: {str(tmp_path / 'x')!r} cannot be made (Read-only file system)"
+    assert (code, last(said)) == (2, wanted)
+
+
+def test_the_bar_shows_no_validation_loss_where_none_is_measured(files, tmp_path, monkeypatch):
+    shown = []
+
+    class Bar(training.tqdm):
+        def set_postfix(self, values):
+            shown.append("validation" in values)
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    settings = ("--validation", 0.2, "--tokenizer", "word", "--block-size", 4, *SMALL)
+    given = ("--train", files / "a.txt", "--out", tmp_path / "x", *settings, "--refit")
+    assert command("train-decoder", *given)[0] == 0
+    assert any(shown[:6]) and len(shown) > 6 and not any(shown[6:])  # six steps, and then anew
+
+
 @pytest.mark.parametrize(
     "command_, data", [("train-decoder", "a.txt"), ("train-classifier", "a.tsv")]
 )
@@ -930,9 +954,10 @@ def test_a_generator_has_the_counts_of_its_text_for_a_teacher(files, writer, tmp
     it comes from elsewhere."""
     counted, losses, best = [], [], runs.best_ngrams
 
-    def look(tokens, vocab_size):
+    def look(tokens, vocab_size, longest):
+        assert longest == 5  # longer ones know the text by heart
         counted.append(len(tokens))
-        return best(tokens, vocab_size)
+        return best(tokens, vocab_size, longest)
 
     def fit(model, batches, loss_fn, *more, honest=runs.fit, **named):
         losses.append((loss_fn, len(batches.tokens)))

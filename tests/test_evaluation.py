@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from transformer_lib import Classifier, Decoder, Encoder, EncoderClassifier, evaluation
 from transformer_lib.batches import Sentences, encode_all
 from transformer_lib.evaluation import (
-    LONGEST,
     _logistic_regression,
     _naive_bayes,
     accuracy,
@@ -176,6 +175,14 @@ def test_a_bag_of_words_learns_what_words_say(bag):
     assert bag(learn, labels, [["a", "x"], ["q", "y"], ["x"]]) == ["one", "two", "one"]
 
 
+@pytest.mark.parametrize(("weights", "answers"), [(4, ["two", "two"]), (400, ["one", "two"])])
+def test_a_bag_of_words_has_no_more_weights_than_fit(monkeypatch, weights, answers):
+    """With 4 of them, two classes leave two terms: the commonest, which each sentence holds."""
+    monkeypatch.setattr(evaluation, "_WEIGHTS", weights)
+    learn, labels = [["a", "a", "x"], ["a", "a", "y"], ["a", "a", "y"]], ["one", "two", "two"]
+    assert _logistic_regression(learn, labels, [["a", "x"], ["a", "y"]]) == answers
+
+
 def test_naive_bayes_by_hand():
     """Two classes, three tokens each: P(a | one) = 3/6, P(a | two) = 2/6; a priori 1/2."""
     said = _naive_bayes([["a", "a", "b"], ["a", "b", "b"]], ["one", "two"], [["a"], ["b"], []])
@@ -185,7 +192,7 @@ def test_naive_bayes_by_hand():
 def test_the_ngram_opponent_is_the_one_that_does_best_on_text_it_has_not_counted():
     tokens = torch.tensor([4, 5, 6, 7] * 100)
     counted = best_ngrams(tokens, 8)
-    assert 2 <= counted.order <= LONGEST and counted.log_probs(tokens[:41]).mean() > -0.5
+    assert 2 <= counted.order <= 8 and counted.log_probs(tokens[:41]).mean() > -0.5
     few = best_ngrams(torch.arange(4, 8), 8)  # hardly any text
     assert few.order == 2 and few.log_probs(tokens[:9]).isfinite().all()
     bits = torch.randint(2, (1_000, 2), generator=torch.Generator().manual_seed(0))
@@ -206,11 +213,12 @@ def test_the_ngram_opponent_is_as_long_as_helps(length, longer):
     found = best_ngrams(tokens, 128)
     losses = {
         order: -KneserNey(order, 128).fit(tokens[:cut]).log_probs(tokens[cut:]).mean().item()
-        for order in range(2, LONGEST + 1)
+        for order in range(2, 8 + 1)
     }
-    tried = {2, 3, 4, 5, min(found.order + 1, LONGEST)}
+    tried = {2, 3, 4, 5, min(found.order + 1, 8)}
     assert losses[found.order] == min(losses[order] for order in tried | {found.order})
     assert (found.order > 5) == longer
+    assert best_ngrams(tokens, 128, 5).order == min(found.order, 5)
 
 
 def test_the_ngram_opponent_counts_the_end_of_a_long_text(monkeypatch):

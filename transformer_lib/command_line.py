@@ -119,8 +119,8 @@ RUN = {
     "validation": option(
         float,
         "The share of train that is set aside to find the best step, at most "
-        f"{JUDGED:,} characters. 0: the last weights are kept. (The book's "
-        "texts have a part of their own for it.)",
+        f"about {JUDGED:,} characters. 0: the last weights are kept. (The "
+        "book's texts have a part of their own for it.)",
     ),
     "steps": option(int | None, "Updates of the weights."),
     "batch_size": option(int | None, "Sequences in an update."),

@@ -196,6 +196,7 @@ def begin_as_naive_bayes(
 # %% ../chapters/28_defaults.ipynb #c27d-111
 TAUGHT = 0.7  # lambda: the teacher's share of each target
 SMALL_TEXT = 100_000  # tokens
+TEACHER_TOKENS = 5  # at most, in its n-grams
 
 
 def taught_share(tokens: int) -> float:

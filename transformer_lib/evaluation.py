@@ -184,10 +184,14 @@ def _naive_bayes(
     ]
 
 # %% ../chapters/18_evaluation.ipynb #c18-016r
+_WEIGHTS = 5_000_000  # of a bag of words; more take gigabytes
+
+
 def _logistic_regression(
     learn: list[list[str]], labels: list[str], judge: list[list[str]]
 ) -> list[str]:
-    """The same by logistic regression over TF-IDF of tokens and pairs."""
+    """The same by logistic regression over TF-IDF of tokens and pairs: of the
+    commonest, so many that they and the classes have at most _WEIGHTS."""
     from sklearn.feature_extraction.text import (  # type: ignore
         TfidfVectorizer,
     )
@@ -196,7 +200,10 @@ def _logistic_regression(
     def terms(tokens: list[str]) -> list[str]:
         return [*tokens, *map(" ".join, zip(tokens, tokens[1:]))]
 
-    weigh = TfidfVectorizer(analyzer=terms, sublinear_tf=True)
+    most = _WEIGHTS // len(set(labels))
+    weigh = TfidfVectorizer(
+        analyzer=terms, sublinear_tf=True, max_features=most
+    )
     model = LogisticRegression(C=10, max_iter=500)
     model.fit(weigh.fit_transform(learn), labels)
     return list(model.predict(weigh.transform(judge)))
@@ -285,16 +292,17 @@ def cross_entropy(
 
 # %% ../chapters/18_evaluation.ipynb #c18-109a
 COUNTED = 5_000_000  # tokens at the end of a text; more need gigabytes
-LONGEST = 8  # tokens of an n-gram
 
 
-def best_ngrams(learn: Int[Tensor, "n"], vocab_size: int) -> KneserNey:
-    """The Kneser-Ney model, of 2 to 5 tokens, or of more as long as one more
-    helps, that does best on the last tenth of learn. It is fitted on all of
-    it: on its last COUNTED tokens."""
+def best_ngrams(
+    learn: Int[Tensor, "n"], vocab_size: int, longest: int = 8
+) -> KneserNey:
+    """The Kneser-Ney model, of 2 to 5 tokens, or of up to `longest` as long
+    as one more helps, that does best on the last tenth of learn. It is fitted
+    on all of it: on its last COUNTED tokens."""
     learn = learn[-COUNTED:]
     cut = len(learn) * 9 // 10
-    if cut < LONGEST or len(learn) - cut < 2:
+    if cut < longest or len(learn) - cut < 2:
         return KneserNey(2, vocab_size).fit(learn)
 
     def of_the_last_tenth(order: int) -> float:
@@ -303,7 +311,7 @@ def best_ngrams(learn: Int[Tensor, "n"], vocab_size: int) -> KneserNey:
 
     losses = {order: of_the_last_tenth(order) for order in (2, 3, 4, 5)}
     while (best := min(losses, key=losses.__getitem__)) == max(losses):
-        if best == LONGEST:
+        if best >= longest:
             break
         losses[best + 1] = of_the_last_tenth(best + 1)
     return KneserNey(best, vocab_size).fit(learn)

@@ -25,7 +25,8 @@ from .defaults import distillation_loss, fit_heads, fit_table
 from .defaults import fit_text, hidden_share, hide_rare
 from .defaults import is_broad
 from .defaults import readings_for, silence, steps_for
-from .defaults import taught_share, tokenizer_for
+from .defaults import taught_share, TEACHER_TOKENS
+from .defaults import tokenizer_for
 from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
 from .evaluation import best_ngrams, cross_entropy
@@ -190,7 +191,7 @@ def loop_options(
     options |= {"steps": steps, "evaluate": best, "average": AVERAGED}
     options |= {"evaluate_every": max(1, math.ceil(steps / 20)), "muon": muon}
     if until:  # evaluate at the steps of the first run, and find nothing
-        options["evaluate"] = lambda _: 0.0
+        options["evaluate"] = lambda _: math.nan
         options["stop"] = lambda history: len(history.losses) >= until
     return options
 
@@ -342,7 +343,12 @@ def kind_of(tokenizer: Tokenizer) -> str:
 def write_tokenizer(run: Run) -> None:
     """Write the tokenizer, once the model could be made."""
     if is_main_process():
-        run.out.mkdir(parents=True, exist_ok=True)
+        try:
+            run.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"out: {str(run.out)!r} cannot be made ({error.strerror})"
+            ) from None
         content = run.tokenizer.to_str().encode()
         write_atomic(run.out / "tokenizer.json", content)
 
@@ -371,7 +377,8 @@ def taught_loss(run: Run, batches: Any) -> Callable:
     """The loss of a generator, with its teacher's share if there is one."""
     if not (share := run.settings["teacher_share"]):
         return language_loss
-    teacher = best_ngrams(batches.tokens.cpu(), run.vocab_size)
+    tokens = batches.tokens.cpu()
+    teacher = best_ngrams(tokens, run.vocab_size, TEACHER_TOKENS)
     return partial(distillation_loss, teacher=teacher, share=share)
 
 # %% ../chapters/30_runs.ipynb #c29n-022

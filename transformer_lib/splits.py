@@ -84,8 +84,10 @@ def split_by_source(
     order = sorted(groups, key=lambda name: stable_hash(name, seed))
     shares = {"test": test, "validation": validation}
     part_of: dict[str, str] = {}
-    for label in sorted(set(labels.values())):
-        sizes = {n: len(groups[n]) for n in order if labels[n] == label}
+    by_label: dict[str, dict[str, int]] = {}
+    for name in order:
+        by_label.setdefault(labels[name], {})[name] = len(groups[name])
+    for _, sizes in sorted(by_label.items()):
         total = sum(sizes.values())
         capacity = {part: s * total * 1.1 for part, s in shares.items()}
         part_of |= assign_parts(sizes, capacity)

@@ -301,8 +301,9 @@ class _Progress:
             self.history.losses += losses.tolist()
             self.pending = []
             shown = {"loss": f"{self.history.losses[-1]:.3f}"}
-            if self.history.evaluations:
-                shown["validation"] = f"{self.history.evaluations[-1][1]:.3f}"
+            found = self.history.evaluations
+            if found and not math.isnan(found[-1][1]):
+                shown["validation"] = f"{found[-1][1]:.3f}"
             self.bar.set_postfix(shown)
 
 # %% ../chapters/11_training.ipynb #c11-076

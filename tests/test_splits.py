@@ -45,6 +45,21 @@ def test_a_split_shares_no_source_and_loses_nothing(made, validation, test, seed
     assert split == split_by_source(made, validation=validation, test=test, seed=seed)
 
 
+def test_many_labels_are_not_compared_with_each_other():
+    compared = []
+
+    class Label(str):
+        def __eq__(self, other):
+            compared.append(other)
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    made = [Passage(str(i), f"s{i}", Label(i % 500)) for i in range(2_000)]
+    assert len(split_by_source(made, validation=0.25).validation) == 500
+    assert len(compared) < 20 * len(made)  # not 500 times as many
+
+
 def test_a_source_with_two_labels_stays_whole():
     made = [Passage(str(i), f"s{i // 2}", "xy"[i % 2]) for i in range(200)]
     split = split_by_source(made, test=0.3)

@@ -253,6 +253,18 @@ def test_a_closure_gives_its_loss():
     assert muon.step(closure) == 16 and p.square().sum() < 16
 
 
+def test_a_kernel_inside_a_block_is_no_matrix():
+    """A convolution of one's own in a block: AdamW moves it, and it decays."""
+    model = decoder()
+    model.blocks[0].feed_forward.expand = nn.Conv1d(16, 64, 3)
+    adamw, muon = make_optimizers(model, 1e-3, weight_decay=0.3)
+    kernel = model.blocks[0].feed_forward.expand.weight
+    decaying, _ = adamw.param_groups
+    assert any(p is kernel for p in decaying["params"]) and decaying["weight_decay"] == 0.3
+    (group,) = muon.param_groups
+    assert all(p.ndim == 2 for p in group["params"]) and group["weight_decay"] == 0.3
+
+
 def test_only_matrices_are_taken():
     with pytest.raises(ValueError, match=r"params must be matrices, got one of shape \(3,\)"):
         Muon([nn.Parameter(torch.zeros(3))])

@@ -113,16 +113,17 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params,
-        lr=1e-3,
+        params: Any,
+        lr: float = 1e-3,
         *,
-        weight_decay=0.1,
-        momentum=0.95,
-        dtype=None,
-        ns_steps=5,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        dtype: torch.dtype | None = None,
+        ns_steps: int = 5,
     ):
-        settings = dict(lr=lr, weight_decay=weight_decay, momentum=momentum)
-        settings |= {"dtype": dtype, "ns_steps": ns_steps}
+        settings: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
+        settings |= {"momentum": momentum, "dtype": dtype}
+        settings |= {"ns_steps": ns_steps}
         try:
             super().__init__(params, settings)
         except (KeyError, TypeError, ValueError) as error:
@@ -209,7 +210,7 @@ def _sorted(
     for name, parameter in model.named_parameters():
         if parameter.ndim < 2 or "embedding" in name:
             no_decay.append(parameter)
-        elif muon and "blocks." in name:
+        elif muon and "blocks." in name and parameter.ndim == 2:
             matrices.append(parameter)
         else:
             others.append(parameter)
@@ -248,9 +249,10 @@ def make_optimizers(
         fused = next(model.parameters()).device.type != "mps"
         made += [AdamW(groups, learning_rate, (0.9, 0.95), fused=fused)]
     if matrices:
-        group = {"params": matrices, "share": float(muon)}
-        settings = dict(weight_decay=weight_decay, momentum=0.9, ns_steps=4)
-        made += [Muon([group], learning_rate * muon, **settings)]
+        group = {"params": matrices, "weight_decay": weight_decay}
+        group["share"] = float(muon)
+        rate = learning_rate * muon
+        made += [Muon([group], rate, momentum=0.9, ns_steps=4)]
     return made
 
 # %% ../chapters/12_optimizers.ipynb #c12-053
@@ -261,7 +263,7 @@ class WeightAverage(torch.optim.Optimizer):
     its step. horizon: about the mean age, in steps, of what is in it.
     """
 
-    def __init__(self, params, horizon: float):
+    def __init__(self, params: Any, horizon: float):
         try:
             super().__init__(params, {"horizon": horizon})
             kept = [p for group in self.param_groups for p in group["params"]]

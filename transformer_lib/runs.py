@@ -716,11 +716,9 @@ def train_and_report(
         return None
     results = report_on(task, run, trained, batches)
     tell(results["by_heart"])
-    texts, runs = results["overlap"].values()
-    if max(texts, runs) >= 0.005:
-        tell(
-            f"of the test, {texts:.0%} of the texts and {runs:.0%} of the "
-            "runs of eight words stand in what was learned"
-        )
+    shares = zip(("texts", "runs of eight words"), results["overlap"].values())
+    shared = [f"{x:.0%} of its {kind}" for kind, x in shares if x >= 0.005]
+    if shared:
+        tell(f"the test shares {' and '.join(shared)} with what was learned")
     tell(results["baseline"]["verdict"])
     return results

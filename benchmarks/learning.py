@@ -3,9 +3,12 @@
 AdamW, with the same warm-up and decay, is tried at four learning rates with the first seed. The best
 of them by validation is the opponent: it gets every seed, with as many steps as the default recipe,
 and again with as many seconds of the processor. Both are also trained with the teacher that the
-command line gives a text, an n-gram model of what is learned from. Two measures of the text set aside: `validation_loss`,
-each character from at least half a context (20,000 of them), and `windows_loss`, all of it cut into
-windows of the context, every position of a window counted, as others publish it.
+command line gives a text, an n-gram model of what is learned from; and the n-gram model that does
+best stands beside them.
+
+Two measures of the text set aside: `validation_loss`, each character from at least half a context
+(20,000 of them), and `windows_loss`, all of it cut into windows of the context, every position of a
+window counted, as others publish it.
 
 The text: the prose of the standard library, split by source; or --text FILE, first nine tenths to
 learn from and the last tenth to judge by. One thread; with --processes 2 two runs at a time, which
@@ -90,13 +93,30 @@ def run(job):
         **recipe,
     )
     seconds = time.process_time() - started
-    validation = cross_entropy(model, judge[:20_000], batch_size=64)
-    windows = in_windows(model, judge)
-    row = {
-        "seed": seed,
+    losses = cross_entropy(model, judge[:20_000], batch_size=64), in_windows(model, judge)
+    return told(name, steps, steps * T * B, seconds, *losses, seed=seed)
+
+
+def count():
+    """The n-gram model that does best on the last tenth of what is learned from; it has no seed."""
+    started = time.process_time()
+    model = best_ngrams(learn, vocab_size)
+    seconds = time.process_time() - started
+    validation = -model.log_probs(judge[:20_000]).mean().item()
+    whole = (len(judge) - 1) // T * T
+    windows = zip(judge[:whole].split(T), judge[1 : whole + 1].split(T), strict=True)
+    rows = (model.distributions(x)[1:].gather(1, y[:, None]) for x, y in windows)
+    in_windows = -torch.cat(list(rows)).log().mean().item()
+    name = f"Kneser-Ney, {model.order}-grams"
+    return told(name, 0, len(learn), seconds, validation, in_windows)
+
+
+def told(name, steps, characters, seconds, validation, windows, **seed):
+    """A row of results, which is printed too."""
+    row = seed | {
         "recipe": name,
         "steps": steps,
-        "characters": steps * T * B,
+        "characters": characters,
         "seconds": seconds,
         "validation_loss": validation,
         "validation_bits": validation / math.log(2),
@@ -133,6 +153,7 @@ def main():
     with ProcessPoolExecutor(asked.processes, get_context("spawn"), begin, parts) as pool:
         tried = [job(0, name(rate), adamw(rate)) for rate in RATES]
         seeds = range(asked.seeds)
+        counted = pool.submit(count)
         rows = list(pool.map(run, tried + [job(seed, "default", {}) for seed in seeds]))
         swept, ours = rows[: len(RATES)], rows[len(RATES) :]
         best = min(range(len(RATES)), key=lambda i: swept[i]["validation_loss"])
@@ -146,6 +167,7 @@ def main():
             + [job(seed, "default", {}, taught=True) for seed in seeds]
             + [job(seed, name(rate), adamw(rate), taught=True) for seed in seeds],
         )
+        rows.append(counted.result())
     print(f"{'recipe':32} {'steps':>6} {'seconds':>8}  validation  bits  windows  bits")
     for which in dict.fromkeys(row["recipe"] for row in rows):
         of = [row for row in rows if row["recipe"] == which]

@@ -100,12 +100,14 @@ def test_learning(tmp_path):
     best = min(rows[:4], key=lambda row: row["validation_loss"])["recipe"]
     assert names[6:9] == [best] + [f"{best}, same seconds"] * 2
     taught = ["default, with a teacher"] * 2 + [f"{best}, with a teacher"] * 2
-    assert names[9:] == taught
-    assert [row["seed"] for row in rows] == [0, 0, 0, 0, 0, 1, 1] + [0, 1] * 3
+    assert names[9:13] == taught and names[13].startswith("Kneser-Ney, ") and len(rows) == 14
+    assert [row.get("seed") for row in rows] == [0, 0, 0, 0, 0, 1, 1] + [0, 1] * 3 + [None]
+    assert rows[13]["validation_loss"] < rows[0]["validation_loss"]  # a few steps learn less
     assert rows[4]["validation_loss"] != rows[9]["validation_loss"]
     for row in rows:
-        assert row["steps"] > 0 and row["seconds"] > 0 and 2 < row["validation_loss"] < 6
-        assert 2 < row["windows_loss"] < 6
+        assert row["steps"] > 0 or "seed" not in row
+        assert row["seconds"] > 0 and 1 < row["validation_loss"] < 6
+        assert 1 < row["windows_loss"] < 6
         for kind in ("validation", "windows"):
             assert row[f"{kind}_bits"] == pytest.approx(row[f"{kind}_loss"] / math.log(2))
 

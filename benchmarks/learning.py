@@ -100,7 +100,7 @@ def run(job):
 def count():
     """The n-gram model that does best on the last tenth of what is learned from; it has no seed."""
     started = time.process_time()
-    model = best_ngrams(learn, vocab_size)
+    model = best_ngrams(learn, vocab_size, longest=12)
     seconds = time.process_time() - started
     validation = -model.log_probs(judge[:20_000]).mean().item()
     whole = (len(judge) - 1) // T * T

@@ -310,10 +310,11 @@ def best_ngrams(
         return -model.log_probs(learn[cut:]).mean().item()
 
     losses = {order: of_the_last_tenth(order) for order in (2, 3, 4, 5)}
-    while (best := min(losses, key=losses.__getitem__)) == max(losses):
-        if best >= longest:
-            break
-        losses[best + 1] = of_the_last_tenth(best + 1)
+    last = 5
+    while min(losses.values()) == losses[last] and last < longest:
+        last += 1
+        losses[last] = of_the_last_tenth(last)
+    best = min(losses, key=losses.__getitem__)
     return KneserNey(best, vocab_size).fit(learn)
 
 # %% ../chapters/18_evaluation.ipynb #c18-020

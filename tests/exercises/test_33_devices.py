@@ -26,22 +26,22 @@ def at_once(weight, step, dtype, limit=1000):
     return None
 
 
-def grown(weight, step, dtype, limit=1000):
-    total = start = torch.tensor(weight, dtype=dtype)
-    for number in range(1, limit + 1):
-        total = total + step
-        if total > start:
-            return number
-    return None
+def stepping(until):
+    """Steps as asked for, up to another sign that the weight has moved."""
+
+    def steps(weight, step, dtype, limit=1000):
+        total = start = torch.tensor(weight, dtype=dtype)
+        for number in range(1, limit + 1):
+            total = total + step
+            if until(total, start):
+                return number
+        return None
+
+    return steps
 
 
-def nearly(weight, step, dtype, limit=1000):
-    total = start = torch.tensor(weight, dtype=dtype)
-    for number in range(1, limit + 1):
-        total = total + step
-        if not torch.allclose(total, start):
-            return number
-    return None
+grown = stepping(torch.gt)
+nearly = stepping(lambda total, start: not torch.allclose(total, start))
 
 
 def test_steps_until_moved():

@@ -1,5 +1,7 @@
 """Kneser-Ney n-grams: equal to the definition, proper distributions, bad inputs."""
 
+import inspect
+import re
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -80,6 +82,22 @@ def test_distributions_have_a_row_for_each_place_of_a_text(train, row, order):
     assert every.dtype == torch.float64 and every.shape == (len(row) + 1, V)
     for i, p in enumerate(every.tolist()):
         assert p == pytest.approx([slow(w, row[:i]) for w in range(V)], rel=1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(train=rows, texts=st.lists(rows, min_size=1, max_size=3), order=st.integers(1, 5))
+def test_an_expectation_weighs_every_value_by_the_probability_of_its_token(train, texts, order):
+    model, n = KneserNey(order, V).fit(train), min(map(len, texts))
+    tokens = torch.tensor([text[:n] for text in texts])
+    generator = torch.Generator().manual_seed(order)
+    values = torch.randn(*tokens.shape, V, dtype=torch.float64, generator=generator)
+    values.requires_grad_()
+    p = torch.stack([model.distributions(row)[1:] for row in tokens])
+    found = model.expectation(tokens, values)
+    torch.testing.assert_close(found, (p * values).sum(-1))
+    (gradient,) = torch.autograd.grad(found.sum(), values)
+    torch.testing.assert_close(gradient, p)
+    torch.testing.assert_close(model.expectation(tokens[0], values[0]), found[0])
 
 
 @settings(max_examples=30, deadline=None)
@@ -173,11 +191,11 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
     [
         (
             lambda: KneserNey(0, V),
-            "order and vocab_size must be whole numbers from 1, vocab_size below 2..31, got 0",
+            "order and vocab_size must be whole numbers from 1, vocab_size below 2**31, got 0",
         ),
         (
             lambda: KneserNey(2, 0),
-            "order and vocab_size must be whole numbers from 1, vocab_size below 2..31, got 2 and 0",
+            "order and vocab_size must be whole numbers from 1, vocab_size below 2**31, got 2 and 0",
         ),
         (lambda: KneserNey(3, V).fit([1, 2]), "tokens must be a row of at least 3 ids"),
         (lambda: KneserNey(1, V).fit([[1, 2]]), "tokens must be a row"),
@@ -190,13 +208,30 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
         (lambda: KneserNey(1, V).fit([1]).distribution([9]), "got 9"),
         (lambda: KneserNey(1, V).distributions([1]), "call fit first"),
         (lambda: KneserNey(2, V).fit([1, 2]).distributions([1, -1]), "got -1"),
+        (
+            lambda: KneserNey(1, V).expectation(torch.ones(1).long(), torch.ones(1, V)),
+            "call fit first",
+        ),
+        (
+            lambda: KneserNey(1, V).fit([1]).expectation(torch.tensor([9]), torch.ones(1, V)),
+            "tokens must be ids from 0 to vocab_size - 1 = 6, got 9",
+        ),
         (lambda: perplexity_of(torch.zeros(0).double()), "at least one number"),
         (lambda: perplexity_of(torch.zeros(2, 2).double()), "at least one number"),
     ],
 )
 def test_bad_inputs_are_named(call, message):
-    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+    with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+def test_values_that_do_not_belong_to_the_tokens_are_refused():
+    plain = inspect.unwrap(KneserNey.expectation)  # without the tests' own look at shapes
+    tokens, values = torch.ones(2, 3).long(), torch.ones(2, 4, V)
+    with pytest.raises(
+        ValueError, match=re.escape("values must have shape (2, 3, 7), got (2, 4, 7)")
+    ):
+        plain(KneserNey(1, V).fit([1]), tokens, values)
 
 
 def test_a_vocabulary_that_is_too_large_is_told_how_large_it_may_be():

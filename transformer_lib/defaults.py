@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn, Tensor
-from torch.nn import functional as F
 
 from .batches import Sentences
 from .checks import check_ids, check_kind, check_sizes
@@ -230,10 +229,8 @@ def distillation_loss(
     tokens, targets = parts_of(batch, model, "tokens", "targets")
     logits = model(tokens, return_attention=False)[0]
     check_teacher(teacher, logits, share)
-    windows = tokens.cpu()
-    rows = [teacher.distributions(row)[1:].float() for row in windows]
-    taught = torch.cat(rows).to(logits.device)  # (B * T, V)
-    from_teacher = F.cross_entropy(logits.flatten(0, 1).float(), taught)
+    log_p = logits.float().log_softmax(-1)  # (B, T, V)
+    from_teacher = -teacher.expectation(tokens, log_p).mean()
     from_text = next_token_loss(logits, targets)
     return (1 - share) * from_text + share * from_teacher
 

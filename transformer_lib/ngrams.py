@@ -7,7 +7,7 @@ from operator import index
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .checks import check_numbers
@@ -66,21 +66,31 @@ class Grams:
         return np.where(totals > 0, shares / np.maximum(totals, 1), shorter)
 
 # %% ../chapters/17_ngrams.ipynb #c17-102
-def spread(grams: Grams, contexts, shorter):
-    """P of every token after each of contexts (N,); shorter and P: (N, V)."""
+def followers(grams: Grams, contexts):
+    """What was seen after each of contexts (N,): the row of the context, the
+    token and its own share of P, all three (G,), and the shares (N,) that
+    are left for the model with shorter contexts."""
     V, d = grams.vocab_size, grams.discount
     first, end = (
         np.searchsorted(grams.keys, (contexts + i) * V) for i in (0, 1)
     )
-    followers = end - first  # (N,)
-    row = np.repeat(np.arange(len(contexts)), followers)
-    begin = np.cumsum(followers) - followers  # of each stretch, in row
-    at = np.arange(len(row)) + np.repeat(first - begin, followers)
+    seen = end - first  # (N,)
+    row = np.repeat(np.arange(len(contexts)), seen)
+    begin = np.cumsum(seen) - seen  # of each stretch, in row
+    at = np.arange(len(row)) + np.repeat(first - begin, seen)
     known = (contexts >= 0) & (grams.totals[contexts] > 0)
     totals = np.where(known, grams.totals[contexts], 1)
-    p = shorter * np.where(known, d * grams.types[contexts], 1)[:, None]
-    p[row, grams.keys[at] % V] += np.maximum(grams.counts[at] - d, 0)
-    return p / totals[:, None]
+    own = np.maximum(grams.counts[at] - d, 0) / totals[row]
+    left = np.where(known, d * grams.types[contexts], 1) / totals
+    return row, grams.keys[at] % V, own, left
+
+
+def spread(grams: Grams, contexts, shorter):
+    """P of every token after each of contexts (N,); shorter and P: (N, V)."""
+    row, token, own, left = followers(grams, contexts)
+    p = shorter * left[:, None]
+    p[row, token] += own
+    return p
 
 # %% ../chapters/17_ngrams.ipynb #c17-034
 def row_of_ids(
@@ -127,13 +137,16 @@ def walk_up(
     levels: list[Grams] | None, ids: np.ndarray
 ) -> Iterator[tuple[Grams, np.ndarray]]:
     """For each length: its grams, and the numbers of the contexts that stand
-    before each of N + 1 positions, -1 where there is none that was seen."""
+    before the N + 1 positions of each row of ids (..., N), -1 where there is
+    none that was seen."""
     if levels is None:
         raise ValueError("the model holds no counts yet: call fit first")
-    before = np.zeros(len(ids) + 1, np.int64)  # the empty context
+    *rows, N = ids.shape
+    before = np.zeros((*rows, N + 1), np.int64)  # the empty context
     for grams in levels:
         yield grams, before
-        before = np.append(-1, grams.find(before[:-1], ids))
+        found = grams.find(before[..., :-1], ids)
+        before = np.insert(found, 0, -1, axis=-1)
 
 # %% ../chapters/17_ngrams.ipynb #c17-040
 class KneserNey:
@@ -187,3 +200,34 @@ class KneserNey:
         ids = row_of_ids(context, self.vocab_size, 0)
         near = ids[max(0, len(ids) - self.order + 1) :]
         return self.distributions(near)[-1]
+
+    def expectation(
+        self,
+        tokens: Int[Tensor, "*rows n"],
+        values: Float[Tensor, "*rows n V"],
+    ) -> Float[Tensor, "*rows n"]:
+        """The mean of values (..., N, V) over what may come after each of
+        tokens (..., N), every value weighted by its P: (..., N)."""
+        if values.shape != (wanted := (*tokens.shape, self.vocab_size)):
+            raise ValueError(
+                f"values must have shape {wanted}, got {tuple(values.shape)}"
+            )
+        ids = row_of_ids(tokens.cpu().flatten(), self.vocab_size, 0)
+        _, *longer = walk_up(self.levels, ids.reshape(tokens.shape))
+        left, parts = np.ones(len(ids)), []
+        for grams, before in reversed(longer):
+            row, token, own, handed = followers(grams, before[..., 1:].ravel())
+            parts.append((row, token, own * left[row]))
+            left = left * handed
+
+        table = values.flatten(0, -2)
+        mean = table @ self.distribution([]).to(table)
+        mean = mean * torch.from_numpy(left).to(table)
+        if parts:
+            row, token, own = (
+                torch.from_numpy(np.concatenate(part)).to(table.device)
+                for part in zip(*parts)
+            )
+            own = own.to(table) * table[row, token]
+            mean = mean.index_add(0, row, own)
+        return mean.view(tokens.shape)

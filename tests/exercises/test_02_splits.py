@@ -151,3 +151,47 @@ def test_divide():
         )
 
     assert say(by_name).startswith("Right")
+
+
+def test_size():
+    def say(answer):
+        return verdict(CHAPTER, "check_size", answer)
+
+    two = (1600, 3600)
+    for right in (two, list(two), ("1600", "3600"), np.array(two), torch.tensor(two)):
+        assert say(right).startswith("Right")
+    assert say((1601, 3602.25)).startswith("Right")  # a root that was rounded up
+    assert say((Fraction(1600), 1600 * 1.5**2)).startswith("Right")
+    assert say(None).startswith("Not yet")
+    assert "exchanged" in say((3600, 1600))
+    for wrong in (1600, "1600 3600", (1600,), (1, 2, 3), {"a": 1, "b": 2}, np.eye(2)):
+        assert "two numbers" in say(wrong)
+    for first, word in (
+        (400, "one standard error"),
+        (6400, "one point"),
+        (2500, "one half"),
+        (8000, "not p."),
+        (2000, "not 1 - p"),
+        (16, "is the root of"),
+        (8, "is the root of"),
+        (4, "is the root of"),
+        (40, "the root of n"),
+        (0.16, "0.02, not 2"),
+        (0.04, "0.02, not 2"),
+        (1000, "Solve the formula"),
+        (float("nan"), "Solve the formula"),
+        (float("inf"), "Solve the formula"),
+        (1e400, "Solve the formula"),
+        (-1600, "Solve the formula"),
+    ):
+        assert word in say((first, 2.25 * first))
+    for second, word in (
+        (1600, "3 points"),
+        (2400, "not n"),
+        (1067, "more are needed"),
+        (711, "more are needed"),
+        (5400, "as n grows"),
+        (float("nan"), "as n grows"),
+    ):
+        said = say((1600, second))
+        assert word in said and said.startswith("The first is right")

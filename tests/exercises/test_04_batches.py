@@ -2,6 +2,7 @@ import random
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from tests.exercises.checks import verdict
 
@@ -181,3 +182,81 @@ def test_buckets():
         lambda lengths, B: [part.tolist() for part in lengths.argsort().split(B)]
     ).startswith("Right")
     assert say(lambda lengths, B: np.array_split(np.argsort(lengths), 13)).startswith("Right")
+
+
+def test_pad_left():
+    def say(answer):
+        return verdict(CHAPTER, "check_pad_left", answer)
+
+    def right(rows, filling=0, left=True):
+        T = max(map(len, rows))
+        tokens, mask = [], []
+        for row in rows:
+            free = T - len(row)
+            more, none = [filling] * free, [False] * free
+            real = [True] * len(row)
+            tokens.append([*more, *row] if left else [*row, *more])
+            mask.append(none + real if left else real + none)
+        return torch.tensor(tokens), torch.tensor(mask)
+
+    def turned(rows):
+        tokens, mask = right([row[::-1] for row in rows], left=False)
+        return tokens.flip(1), mask.flip(1)
+
+    def in_place(rows):
+        lengths, T = [*map(len, rows)], max(map(len, rows))
+        for row in rows:
+            row[:0] = [0] * (T - len(row))
+        return rows, [[t >= T - n for t in range(T)] for n in lengths]
+
+    def with_mask(make):
+        def answer(rows):
+            tokens, mask = right(rows)
+            return tokens, make(tokens, mask)
+
+        return answer
+
+    for same in (
+        right,
+        turned,
+        in_place,
+        lambda rows: [part.tolist() for part in right(rows)],
+        lambda rows: [part.numpy() for part in right(rows)],
+        lambda rows: tuple(list(part) for part in right(rows)),
+        lambda rows: (part for part in right(rows)),
+        lambda rows: (right(rows)[0].int(), right(rows)[1]),
+        lambda rows: (right(rows)[0].to(torch.uint8), right(rows)[1]),
+    ):
+        assert say(same).startswith("Right")
+    for wrong, word in (
+        (lambda rows: None, "Not yet"),
+        (lambda rows: right(rows)[0], "a pair"),
+        (lambda rows: torch.stack([part.long() for part in right(rows)]), "a pair"),
+        (lambda rows: dict(zip("tm", right(rows), strict=True)), "a pair"),
+        (lambda rows: (*right(rows), 3), "a pair"),
+        (lambda rows: right(rows)[::-1], "tokens come first"),
+        (lambda rows: right(rows, left=False), "stands behind"),
+        (lambda rows: right([row[::-1] for row in rows]), "reverse order"),
+        (lambda rows: right(rows, filling=1), "must be 0"),
+        (lambda rows: right(rows, filling=-1), "must be 0"),
+        (lambda rows: right(sorted(rows, key=len)), "Not these tokens"),
+        (lambda rows: (right(rows)[0].roll(-1, 1), right(rows)[1]), "last column"),
+        (lambda rows: (right(rows)[0].float(), right(rows)[1]), "whole numbers"),
+        (lambda rows: [part.T for part in right(rows)], "not (T, B)"),
+        (lambda rows: [part[:, -1:] for part in right(rows)], "must be (3, 4)"),
+        (lambda rows: [F.pad(part, (1, 0)) for part in right(rows)], "must be (3, 4)"),
+        (lambda rows: right([[5, 0, 7, 8], [6], [0, 9]]), "must be (3, 3)"),
+        (with_mask(lambda tokens, mask: ~mask), "inverted"),
+        (with_mask(lambda tokens, mask: tokens != 0), "calls it filling"),
+        (with_mask(lambda tokens, mask: (tokens != 0).cumsum(1) > 0), "begin with a 0"),
+        (with_mask(lambda tokens, mask: mask.flip(1)), "stands behind"),
+        (with_mask(lambda tokens, mask: mask | True), "everything real"),
+        (with_mask(lambda tokens, mask: mask.roll(1, 1)), "the mask is not"),
+        (with_mask(lambda tokens, mask: mask.long()), "True and False"),
+        (with_mask(lambda tokens, mask: mask.float()), "True and False"),
+        (lambda rows: (rows, rows), "RuntimeError"),
+        (lambda rows: (None, None), "TypeError"),
+        (lambda: 0, "TypeError"),
+    ):
+        said = say(wrong)
+        assert word in said and not said.startswith("Right")

@@ -217,3 +217,77 @@ def test_leak():
     assert "eval() only" in say("check_leak", lambda head: one_mode(head, True))
     assert "train() only" in say("check_leak", lambda head: one_mode(head, False))
     assert "train() only" in say("check_leak", twice_one_mode)
+
+
+def in_64_bits(judge):
+    """An answer that computes both ways in float64, and judges what comes out."""
+    return lambda ours, theirs, x: bool(judge(ours(x.double()), theirs(x.double())))
+
+
+def in_32_bits(judge):
+    return lambda ours, theirs, x: bool(judge(ours(x), theirs(x)))
+
+
+def near(share, size=lambda b: b.abs().max()):
+    return lambda a, b: (a - b).abs().max() <= share * size(b)
+
+
+def shrinks(ours, theirs, x):
+    """Rounding shrinks with the type; a bug does not."""
+    small, exact = ((ours(y) - theirs(y)).abs().max().item() for y in (x, x.double()))
+    return exact <= 1e-5 * small
+
+
+def by_assert(ours, theirs, x):
+    a, b = ours(x.double()), theirs(x.double())
+    try:
+        torch.testing.assert_close(a / b.norm(), b / b.norm(), atol=1e-9, rtol=0)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_same():
+    for right in (
+        in_64_bits(near(1e-9)),
+        in_64_bits(near(1e-7)),
+        in_64_bits(lambda a, b: (a - b).norm() < 1e-8 * b.norm()),
+        in_64_bits(lambda a, b: np.allclose(a, b, rtol=1e-8, atol=1e-9 * b.abs().max().item())),
+        lambda *given: torch.tensor(in_64_bits(near(1e-9))(*given)),
+        lambda *given: int(in_64_bits(near(1e-9))(*given)),
+        shrinks,
+        by_assert,
+    ):
+        assert say("check_same", right).startswith("Right")
+    for wrong, word in (
+        (lambda *given: None, "Not yet"),
+        (lambda *given: 1 / 0, "Not yet"),
+        (lambda f, g: True, "Not yet"),
+        (lambda f, g, x: torch.testing.assert_close(f(x), g(x)), "Not yet"),
+        (lambda *given: "rounding", "True or False"),
+        (lambda *given: (True, 1e-7), "True or False"),
+        (lambda *given: not in_64_bits(near(1e-9))(*given), "other way round"),
+        (lambda *given: True, "always says"),
+        (lambda *given: False, "all rounding for a bug"),
+        (in_32_bits(torch.equal), "all rounding for a bug"),
+        (in_64_bits(torch.equal), "all rounding for a bug"),
+        (in_64_bits(near(2.2e-16)), "all rounding for a bug"),
+        (in_32_bits(lambda a, b: near(1e-9)(a.double(), b.double())), "all rounding for a bug"),
+        (in_32_bits(torch.allclose), "rounding for a bug: attention"),
+        (in_32_bits(near(1e-6)), "rounding for a bug: a variance"),
+        (in_32_bits(near(1e-3)), "rounding for a bug: a variance"),
+        (in_32_bits(near(1e-1)), "missed a bug"),
+        (in_64_bits(torch.allclose), "missed a bug: a scale of 0.354, with"),
+        (in_64_bits(lambda a, b: (a - b).abs().max() < 1e-9), "outputs of about 1e-9"),
+        (in_64_bits(lambda a, b: (a - b).abs().max() < 5e-11), "outputs of about 1e6"),
+        (in_64_bits(lambda a, b: (a - b).max() <= 1e-9 * b.abs().max()), "missed a bug"),
+        (in_64_bits(lambda a, b: (a - b).mean().abs() <= 1e-9 * b.abs().max()), "wrong rows"),
+        (in_64_bits(lambda a, b: (a.abs() - b.abs()).abs().max() <= 1e-16), "rounding"),
+        (in_64_bits(lambda a, b: near(1e-9)(a.abs(), b.abs())), "a wrong sign"),
+        (in_64_bits(lambda a, b: near(1e-9)(a[0], b[0])), "one wrong number"),
+        (in_64_bits(lambda a, b: (a - b).abs().mean() <= 1e-6 * b.abs().mean()), "one wrong"),
+        (in_64_bits(near(1e-4)), "0.35355"),
+        (in_64_bits(near(1e-9, lambda b: b.max())), "all below 0"),
+    ):
+        said = say("check_same", wrong)
+        assert word in said and not said.startswith("Right")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from tests.exercises.checks import verdict
@@ -108,3 +109,36 @@ def test_repaired():
     ):
         said = judge("check_repaired", wrong)
         assert word in said and not said.startswith("Right"), said
+
+
+def test_row():
+    left = math.prod(1 - 0.01 * (1000 - step) / 1000 * 0.1 for step in range(1000))
+    for right in (left, 0.61, "0.606", math.exp(-0.5), torch.tensor(left), np.float32(left)):
+        assert judge("check_row", right).startswith("Right")
+    for wrong, word in (
+        (None, "Not yet"),
+        ("much", "one number"),
+        ((0.6, 0.4), "one number"),
+        ([[0.61, 0.61]], "one number"),
+        (10**400, "one number"),
+        (0.999**1000, "stays at 0.01"),
+        (1 - left, "share that is gone"),
+        (1 - 0.5005, "multiply, do not subtract"),
+        (0.5, "multiply, do not subtract"),
+        (1, "needs none"),
+        (0.905, "100 steps"),
+        (0.9, "by the decay"),
+        (0.999, "the first step"),
+        (math.exp(-5), "rate alone"),
+        (0, "rate times decay"),
+        (1e-22, "rate times decay"),
+        (math.exp(-0.25), "half of its largest"),
+        (61, "not a percentage"),
+        (60.6, "not a percentage"),
+        (0.6, "at each step"),
+        (-0.61, "at each step"),
+        (float("nan"), "at each step"),
+        (1e9, "at each step"),
+    ):
+        said = judge("check_row", wrong)
+        assert word in said and not said.startswith("Right")

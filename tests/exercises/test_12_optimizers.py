@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -108,3 +109,59 @@ def test_two_rounds():
     ):
         said = judge("check_two_rounds", wrong)
         assert word in said and not said.startswith("Right:")
+
+
+NUMBERS = 3.4445, -4.7750, 2.0315
+
+
+def one_round(s, a=3.4445, b=-4.7750, c=2.0315):
+    return a * s + b * s**3 + c * s**5
+
+
+def both(by, times=1, way=one_round):
+    s = [3 / by, 4 / by]
+    for _ in range(times):
+        s = [way(value) for value in s]
+    return s
+
+
+def test_round():
+    x, y = both(5)
+    for right in (
+        (x, y),
+        [1.19, 0.98],
+        ("1.193", "0.976"),
+        torch.tensor([x, y]),
+        np.array([x, y], np.float32),
+        torch.linalg.svdvals(rounds(torch.diag(torch.tensor([0.6, 0.8])), *NUMBERS, 1)),
+    ):
+        assert judge("check_round", right).startswith("Right")
+    for wrong, word in (
+        (None, "Not yet"),
+        (1.19, "two numbers"),
+        ((x,), "two numbers"),
+        ((x, y, 1), "two numbers"),
+        ("1.19 0.98", "two numbers"),
+        (torch.eye(2), "two numbers"),
+        ({"3": x}, "two numbers"),
+        ((y, x), "exchanged"),
+        ((1, 1), "SVD"),
+        ((0.6, 0.8), "before the round"),
+        (both(1), "First divide"),
+        (both(4), "by the largest"),
+        (both(7), "by the sum,"),
+        (both(25), "not by its root"),
+        (both(5, times=2), "two rounds"),
+        (both(5, times=5), "five rounds"),
+        (both(5, way=lambda s: one_round(s) / s), "has to multiply"),
+        (both(5, way=lambda s: 3.4445 * s - 4.775 * s**2 + 2.0315 * s**3), "1, 3 and 5"),
+        (both(5, way=lambda s: one_round(s, b=4.775)), "is negative"),
+        ((5 * x, 5 * y), "multiplied back"),
+        ((x, 1.0), "of the 3 is right"),
+        ((0.7, y), "of the 4 is right"),
+        ((3, 4), "polynomial"),
+        ((math.nan, math.inf), "polynomial"),
+        ((-x, -y), "polynomial"),
+    ):
+        said = judge("check_round", wrong)
+        assert word in said and not said.startswith("Right")

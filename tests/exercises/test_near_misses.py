@@ -1,5 +1,6 @@
 """Answers that come near: each was once called right, by a check that did not ask for enough."""
 
+import hashlib
 import math
 
 import pytest
@@ -54,6 +55,10 @@ def within_spaces(text, source):
     return max(map(len, runs), default=0)
 
 
+def at_least(content, size, sha256):
+    return len(content) >= size and hashlib.sha256(content).hexdigest() == sha256.lower()
+
+
 def above(probs, share):
     kept = probs * (probs > share * probs.amax(-1, keepdim=True))
     return kept / kept.sum(-1, keepdim=True)
@@ -79,10 +84,12 @@ def any_table(shapes, bits):
         ("11_training", "check_clip", divides_by_zero, "ZeroDivisionError"),
         ("12_optimizers", "check_two_rounds", wide_by_addmm, "touch a wide matrix"),
         ("13_known_answers", "check_by_hand", no_s, "s times a matrix"),
+        ("13_known_answers", "check_shift", lambda T: torch.eye(5).roll(-1, 1), "not of 3"),
         ("14_trained_classifier", "check_majority", last_of_the_commonest, "first in the alphabet"),
         ("15_pretraining", "check_guessing_loss", by_rows, "not by rows"),
         ("19_trained_generator", "check_longest", within_spaces, "line breaks"),
         ("20_sampling", "check_min_p", above, "at least, not above"),
+        ("24_files", "check_meant", at_least, "The size must be right"),
         ("26_saving", "check_bytes", any_table, "no matrix keeps four bytes"),
         ("27_checkpoints", "check_every", lambda *a: float(every(*a)), "make it an int"),
         ("35_what_was_measured", "check_honest", lambda scores, rival: (0.804, 1), "0.833"),

@@ -14,12 +14,15 @@ import subprocess
 import sys
 import tempfile
 import venv
+from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import nbclient
 from jupyter_client.manager import AsyncKernelManager
 
 from tools import address, notebooks
+from tools.bare_import import brought
 
 ROOT = Path(__file__).parents[1]
 BROUGHT = ("torch", "numpy", "matplotlib", "ipywidgets", "ipykernel")  # by Colab
@@ -35,13 +38,32 @@ def run(*command, **options):
     return done.stdout
 
 
+def link(name, folder):
+    """Put the modules of an installed distribution into another site-packages, as second names of the same files."""
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:  # one that this system does not need
+        return
+    here = Path(found.locate_file(""))
+    for file in (here / file for file in found.files or () if ".." not in file.parts):
+        for path in (
+            file,
+            Path(cache_from_source(file)),
+        ):  # compiled: as good, it has the same date
+            new = folder / path.relative_to(here)
+            if path.exists() and not new.exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                os.link(path, new)
+
+
 def environment(folder):
-    """The Python of a virtual environment with only what Colab brings (made once)."""
+    """The Python of a virtual environment with only what Colab brings, in the versions that are here (made once)."""
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        pip = (python, "-m", "pip", "install", "-q")
-        run(*pip, "-c", ROOT / "constraints.txt", *BROUGHT)
+        where = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+        for name in set().union(*map(brought, BROUGHT)):
+            link(name, Path(where.strip()))
         (folder / "ready").touch()
     return python
 

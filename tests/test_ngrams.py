@@ -225,6 +225,16 @@ def test_bad_inputs_are_named(call, message):
         call()
 
 
+@pytest.mark.parametrize("order", [1, 3])
+def test_an_expectation_is_as_exact_where_products_are_rounded(order):
+    model = KneserNey(order, V).fit(torch.arange(100) % V)
+    tokens, values = torch.tensor([[3, 1]]), torch.linspace(-9, -1, 2 * V).view(1, 2, V)
+    exact = model.expectation(tokens, values.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.expectation(tokens, values)
+    torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=0)
+
+
 def test_values_that_do_not_belong_to_the_tokens_are_refused():
     plain = inspect.unwrap(KneserNey.expectation)  # without the tests' own look at shapes
     tokens, values = torch.ones(2, 3).long(), torch.ones(2, 4, V)

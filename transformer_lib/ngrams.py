@@ -221,7 +221,7 @@ class KneserNey:
             left = left * handed
 
         table = values.flatten(0, -2)
-        mean = table @ self.distribution([]).to(table)
+        mean = (table * self.distribution([]).to(table)).sum(-1)
         mean = mean * torch.from_numpy(left).to(table)
         if parts:
             row, token, own = (

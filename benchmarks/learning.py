@@ -3,8 +3,8 @@
 AdamW, with the same warm-up and decay, is tried at four learning rates with the first seed. The best
 of them by validation is the opponent: it gets every seed, with as many steps as the default recipe,
 and again with as many seconds of the processor. Both are also trained with the teacher that the
-command line gives a text, an n-gram model of what is learned from; and the n-gram model that does
-best stands beside them.
+command line gives a text, an n-gram model of what is learned from, and the default recipe without
+one for as many seconds as with it. The n-gram model that does best stands beside them.
 
 Two measures of the text set aside: `validation_loss`, each character from at least half a context
 (20,000 of them), and `windows_loss`, all of it cut into windows of the context, every position of a
@@ -151,21 +151,25 @@ def main():
     learn, judge, vocab_size = texts(asked.text)
     parts = learn, judge[: asked.judged], vocab_size
     with ProcessPoolExecutor(asked.processes, get_context("spawn"), begin, parts) as pool:
-        tried = [job(0, name(rate), adamw(rate)) for rate in RATES]
-        seeds = range(asked.seeds)
+        seeds, tried = range(asked.seeds), [job(0, name(rate), adamw(rate)) for rate in RATES]
         counted = pool.submit(count)
-        rows = list(pool.map(run, tried + [job(seed, "default", {}) for seed in seeds]))
+        defaults = [job(s, "default", {}, taught=taught) for taught in (False, True) for s in seeds]
+        rows = list(pool.map(run, tried + defaults))
         swept, ours = rows[: len(RATES)], rows[len(RATES) :]
         best = min(range(len(RATES)), key=lambda i: swept[i]["validation_loss"])
-        rate, theirs = RATES[best], swept[best]
-        mean = statistics.mean(row["seconds"] for row in ours)
-        longer = max(1, round(steps * mean / theirs["seconds"]))
+        rate = RATES[best]
+        alone, taught = (
+            statistics.mean(row["seconds"] for row in part)
+            for part in (ours[: asked.seeds], ours[asked.seeds :])
+        )
+        longer = max(1, round(steps * alone / swept[best]["seconds"]))
+        longest = max(1, round(steps * taught / alone))
         rows += pool.map(
             run,
-            [job(seed, name(rate), adamw(rate)) for seed in seeds if seed]
-            + [job(seed, f"{name(rate)}, same seconds", adamw(rate), longer) for seed in seeds]
-            + [job(seed, "default", {}, taught=True) for seed in seeds]
-            + [job(seed, name(rate), adamw(rate), taught=True) for seed in seeds],
+            [job(s, name(rate), adamw(rate)) for s in seeds if s]
+            + [job(s, f"{name(rate)}, same seconds", adamw(rate), longer) for s in seeds]
+            + [job(s, name(rate), adamw(rate), taught=True) for s in seeds]
+            + [job(s, "default, a teacher's seconds", {}, longest) for s in seeds],
         )
         rows.append(counted.result())
     print(f"{'recipe':32} {'steps':>6} {'seconds':>8}  validation  bits  windows  bits")

@@ -96,14 +96,15 @@ def test_learning(tmp_path):
     rows = measure(tmp_path, "learning", "--seeds", "2", *few)
     names = [row["recipe"] for row in rows]
     swept = [f"AdamW {rate}e-3" for rate in (1, 2, 4, 8)]
-    assert names[:6] == [*swept, "default", "default"]
+    both = ["default"] * 2 + ["default, with a teacher"] * 2
+    assert names[:8] == [*swept, *both]
     best = min(rows[:4], key=lambda row: row["validation_loss"])["recipe"]
-    assert names[6:9] == [best] + [f"{best}, same seconds"] * 2
-    taught = ["default, with a teacher"] * 2 + [f"{best}, with a teacher"] * 2
-    assert names[9:13] == taught and names[13].startswith("Kneser-Ney, ") and len(rows) == 14
-    assert [row.get("seed") for row in rows] == [0, 0, 0, 0, 0, 1, 1] + [0, 1] * 3 + [None]
-    assert rows[13]["validation_loss"] < rows[0]["validation_loss"]  # a few steps learn less
-    assert rows[4]["validation_loss"] != rows[9]["validation_loss"]
+    also = (f"{best}, same seconds", f"{best}, with a teacher", "default, a teacher's seconds")
+    assert names[8:15] == [best] + [name for name in also for _ in range(2)]
+    assert names[15].startswith("Kneser-Ney, ") and len(rows) == 16
+    assert [row.get("seed") for row in rows] == [0] * 4 + [0, 1, 0, 1, 1] + [0, 1] * 3 + [None]
+    assert rows[15]["validation_loss"] < rows[0]["validation_loss"]  # a few steps learn less
+    assert rows[4]["validation_loss"] != rows[6]["validation_loss"]
     for row in rows:
         assert row["steps"] > 0 or "seed" not in row
         assert row["seconds"] > 0 and 1 < row["validation_loss"] < 6

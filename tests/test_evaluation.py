@@ -139,6 +139,10 @@ def test_confusion_has_a_row_for_each_true_class_and_old_rows_are_told_from_new(
     assert found["accuracy_error"] == pytest.approx(0.25, rel=0.1)
     found = per_class(a_reader(), tokenizer, ["x", "y"], passages, {"a"})
     assert found["accuracy_seen"] == 1.0 and found["accuracy_unseen"] == pytest.approx(1 / 3)
+    monkeypatch.setattr(
+        evaluation, "_MOST_CLASSES", 1
+    )  # a table of thousands would fill the memory
+    assert per_class(a_reader(), tokenizer, ["x", "y"], passages, set())["confusion"] is None
 
 
 def test_the_error_of_independent_values_is_the_formulas():

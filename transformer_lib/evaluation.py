@@ -368,6 +368,9 @@ def per_sentence(model: EncoderClassifier, sentences: Sentences) -> float:
     return _finite(F.nll_loss(log_probs, labels).item())
 
 # %% ../chapters/18_evaluation.ipynb #c18-032b
+_MOST_CLASSES = 1_000  # in a table of confusions
+
+
 def per_class(
     model: EncoderClassifier,
     tokenizer: Tokenizer,
@@ -379,7 +382,7 @@ def per_class(
     ones; the mean loss; the share of unknown tokens.
 
     seen: the normalized texts of training. confusion: a row for each true
-    class, a column for each predicted one.
+    class, a column for each predicted one; None for more than 1,000 classes.
     """
     check_reader(model, labels)
     check_kind("seen", seen, set)
@@ -394,7 +397,10 @@ def per_class(
         )
     found = log_probs.argmax(-1)
     right = found == true
-    cells = torch.bincount(true * K + found, minlength=K * K)
+    table = None
+    if K <= _MOST_CLASSES:
+        cells = torch.bincount(true * K + found, minlength=K * K)
+        table = cells.view(K, K).tolist()
     old = torch.tensor([normalize_text(p.text) in seen for p in passages])
     unknown = rows.tokens[rows.mask] == UNK
     error = standard_error(right, [p.source for p in passages])
@@ -411,5 +417,5 @@ def per_class(
         "accuracy_seen": _share(right, old),
         "accuracy_unseen": _share(right, ~old),
         "labels": names,
-        "confusion": cells.view(K, K).tolist(),
+        "confusion": table,
     }

@@ -5,14 +5,12 @@ The same files run here under node, for the numbers, and in a headless Chromium,
 
 import base64
 import functools
-import http.server
 import itertools
 import json
 import os
 import random
 import re
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
@@ -605,78 +603,12 @@ def test_a_short_text_cannot_be_learned():
 # ---- The pages ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A small book: the live pages, chapters of a title and some prose, and models with random weights."""
-    import shutil
-
-    from tests.test_site import JUPYTER_BOOK
-
-    if os.environ.get("LIVE_HTML"):
-        return Path(os.environ["LIVE_HTML"])
-    root = tmp_path_factory.mktemp("live")
-    shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("weights"))
-    for name in ("tools", "transformer_lib"):
-        shutil.copytree(ROOT / name, root / name)
-    for kind in ("classifier", "generator"):
-        a_folder(root / "book" / "weights" / kind, kind)
-    config = (ROOT / "_config.yml").read_text("utf-8")
-    # What that extension asks of a book, this one does not have: a first page, formulas.
-    (root / "_config.yml").write_text(config.replace("    whole: book/ext\n", ""))
-    pages = ["answers", "learns", "touch", "engine"]
-    linked = {
-        name
-        for page in pages
-        for name in re.findall(
-            r"chapters/(\w+)\.ipynb", (ROOT / f"book/live/{page}.md").read_text("utf-8")
-        )
-    }
-    (root / "chapters").mkdir()
-    prose = "\n\n".join(
-        f"The sentence number {n} of a book that says nothing else." for n in range(200)
-    )
-    for name in linked:
-        cells = [
-            {"cell_type": "markdown", "id": "a", "metadata": {}, "source": f"# {name}\n\n{prose}"}
-        ]
-        book = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-        (root / "chapters" / f"{name}.ipynb").write_text(json.dumps(book))
-    names = [f"book/live/{page}" for page in pages] + [
-        f"chapters/{name}" for name in sorted(linked)
-    ]
-    toc = "format: jb-book\nroot: index\nchapters:\n" + "".join(
-        f"- file: {name}\n" for name in names
-    )
-    (root / "_toc.yml").write_text(toc)
-    (root / "index.md").write_text("# A book\n")
-    (root / "_build" / "vendor").mkdir(parents=True)
-    command = [JUPYTER_BOOK, "build", str(root), "-W", "--keep-going"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "BOOK_WEIGHTS": ""}
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return root / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
 @pytest.fixture
-def open_page(browser, address):
+def open_page(browser, server):
     """Open a page; in the end nothing has gone wrong in it, and no other host was asked."""
     opened = []
 
-    def open_it(name, base=address, errors=True, **options):
+    def open_it(name, base=server, errors=True, **options):
         options = {
             "viewport": {"width": 1280, "height": 900},
             "reduced_motion": "reduce",
@@ -696,9 +628,8 @@ def open_page(browser, address):
     yield open_it
     for context, heard in opened:
         context.close()
-        mathjax = re.compile("mathjax|tex-chtml")  # this small book has no vendored scripts
         if heard["strict"]:
-            assert [e for e in heard["errors"] if not mathjax.search(e) and "404" not in e] == []
+            assert heard["errors"] == []
         outside = [u for u in heard["asked"] if not u.startswith((heard["base"], "data:", "blob:"))]
         assert outside == []
 
@@ -714,7 +645,7 @@ def load(page, name):
     return box
 
 
-def packed_model(site, name, tmp_path):
+def packed_model(html, name, tmp_path):
     """The model that the page computes with, as the package loads it."""
     from safetensors.numpy import load_file, save_file
 
@@ -723,7 +654,7 @@ def packed_model(site, name, tmp_path):
 
     folder = tmp_path / name
     folder.mkdir()
-    at = site / "_static" / "live" / "models" / name
+    at = html / "_static" / "live" / "models" / name
     save_file(unpack(load_file(at / "model.safetensors")), folder / "model.safetensors")
     config = json.loads((at / "config.json").read_text("utf-8"))
     config.pop("live")
@@ -775,11 +706,11 @@ def test_scripts_take_at_most_150_kilobytes():
 
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.slow
-def test_worked_examples_are_there_before_anything_is_loaded(open_page, site, tmp_path, scripts):
+def test_worked_examples_are_there_before_anything_is_loaded(open_page, html, tmp_path, scripts):
     page = open_page("answers", java_script_enabled=scripts)
     box = part(page, "classifier")
     assert box.locator("form").is_visible() == scripts
-    model, tokenizer, labels = packed_model(site, "classifier", tmp_path)
+    model, tokenizer, labels = packed_model(html, "classifier", tmp_path)
     caption = box.locator(".live-output .live-bars caption").inner_text()
     text = re.match("“(.*)”", caption)[1]
     log_probs = model(torch.tensor([tokenizer.encode(text).ids]))[0][0]
@@ -801,8 +732,8 @@ def test_every_part_shows_its_default_state_without_scripts(open_page, name):
 
 
 @pytest.mark.slow
-def test_classifier_shows_the_numbers_of_the_package(open_page, site, tmp_path):
-    model, tokenizer, labels = packed_model(site, "classifier", tmp_path)
+def test_classifier_shows_the_numbers_of_the_package(open_page, html, tmp_path):
+    model, tokenizer, labels = packed_model(html, "classifier", tmp_path)
     page = open_page("answers")
     box = load(page, "classifier")
     text = "The naïve café it’s <script>alert(1)</script> 42 lines"
@@ -835,8 +766,8 @@ def test_classifier_shows_the_numbers_of_the_package(open_page, site, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_picture_of_a_map_is_as_dark_as_its_weights(open_page, site, tmp_path):
-    model, tokenizer, _ = packed_model(site, "classifier", tmp_path)
+def test_a_picture_of_a_map_is_as_dark_as_its_weights(open_page, html, tmp_path):
+    model, tokenizer, _ = packed_model(html, "classifier", tmp_path)
     page = open_page("answers")
     box = load(page, "classifier")
     box.locator("textarea").fill("naïve café lines")
@@ -865,10 +796,10 @@ def without_special(logits):
 
 
 @pytest.mark.slow
-def test_generator_shows_and_draws_what_the_package_computes(open_page, site, tmp_path):
+def test_generator_shows_and_draws_what_the_package_computes(open_page, html, tmp_path):
     from transformer_lib.sampling import probabilities
 
-    model, tokenizer, _ = packed_model(site, "generator", tmp_path)
+    model, tokenizer, _ = packed_model(html, "generator", tmp_path)
     page = open_page("answers")
     box = load(page, "generator")
     text, choice = "It’s a test", {"temperature": 0.7, "top_k": 20, "top_p": 0.9}
@@ -932,10 +863,10 @@ def test_a_stop_button_ends_a_text_and_seeds_repeat_it(open_page):
 @pytest.mark.parametrize("how", ["missing", "half", "cut off", "no config"])
 @pytest.mark.slow
 def test_weights_that_fail_to_arrive_give_a_sentence_and_can_be_asked_for_again(
-    open_page, site, how
+    open_page, html, how
 ):
     page = open_page("answers", errors=False)
-    data = (site / "_static/live/models/classifier/model.safetensors").read_bytes()
+    data = (html / "_static/live/models/classifier/model.safetensors").read_bytes()
     answers = {
         "missing": lambda route: route.fulfill(status=404, body="not here"),
         "half": lambda route: route.fulfill(body=data[: len(data) // 2]),
@@ -1170,12 +1101,12 @@ def test_the_page_answers_while_the_model_learns(open_page):
 
 
 @pytest.mark.slow
-def test_pages_work_as_files(open_page, site):
-    page = open_page("answers", base=site.as_uri() + "/")
+def test_pages_work_as_files(open_page, html):
+    page = open_page("answers", base=html.as_uri() + "/")
     for name in ("classifier", "generator"):
         box = load(page, name)
         assert "Computed here" in box.locator(".live-status").inner_text()
-    page = open_page("learns", base=site.as_uri() + "/")
+    page = open_page("learns", base=html.as_uri() + "/")
     box = part(page, "learner")
     box.locator("[name=choice]").select_option("this book")
     box.locator(".live-run").click()

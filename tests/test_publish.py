@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_site import CHAPTERS, html  # noqa: F401  the built book
+from tests.test_site import CHAPTERS
 from tools import address, bare_import, dist, links, printable, publish_check, tested
 
 ROOT = Path(__file__).parents[1]
@@ -479,7 +479,7 @@ def test_the_build_itself_fails_when_the_book_is_not_whole(small_book, tmp_path)
 
 
 @pytest.mark.book
-def test_every_page_of_the_built_book_is_whole(html):  # noqa: F811
+def test_every_page_of_the_built_book_is_whole(html):
     assert whole.missing(html, ROOT) == []
     assert links.inside(html) == []
 
@@ -751,7 +751,7 @@ PAPER = """() => {
 @pytest.mark.book
 @pytest.mark.browser
 @pytest.mark.parametrize("name", CHAPTERS[4:6])
-def test_a_chapter_on_paper_has_its_solutions_at_the_end(browser, html, name):  # noqa: F811
+def test_a_chapter_on_paper_has_its_solutions_at_the_end(browser, html, name):
     """On white paper of the width of A4: no navigation, nothing cut off, all unfolded; then as before."""
     page = browser.new_page(viewport={"width": 665, "height": 1000}, color_scheme="dark")
     page.goto((html / f"{name}.html").as_uri())
@@ -774,7 +774,7 @@ def test_a_chapter_on_paper_has_its_solutions_at_the_end(browser, html, name):  
 
 @pytest.mark.book
 @pytest.mark.browser
-def test_pages_are_printed(browser, html, tmp_path):  # noqa: F811
+def test_pages_are_printed(browser, html, tmp_path):
     (made,) = printable.write(browser, html, tmp_path, ["chapters/01_text"])
     assert made.name == "00_text.pdf" and made.read_bytes().startswith(b"%PDF")
     assert made.stat().st_size > 100_000

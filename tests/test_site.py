@@ -1,19 +1,15 @@
 """The built book, opened in a real browser: every page of the table of contents, over http and as a file.
 
-Each page is opened once over http and once as a file, in the fixture `visit`; the tests then look at what was seen
-there. The book is built first when a source is newer than it, or set BOOK_HTML to a folder that holds a built book.
+Each page is opened once over http, in the fixture `visit`; the tests then look at what was seen there.
 """
 
 import functools
-import http.server
 import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -114,50 +110,6 @@ DRAWN = r"""async () => {
     await new Promise(resolve => setTimeout(resolve, 50));
   await new Promise(resolve => setTimeout(resolve, 50));
 }"""
-
-
-def newest(*patterns):
-    """Return when the newest of the files was changed."""
-    files = [path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()]
-    return max(path.stat().st_mtime for path in files)
-
-
-@pytest.fixture(scope="session")
-def html():
-    """The folder of the built book."""
-    if os.environ.get("BOOK_HTML"):
-        return Path(os.environ["BOOK_HTML"]).resolve()
-    built = ROOT / "_build" / "html"
-    sources = newest("_*.yml", "index.md", "book/**/*", "chapters/*.ipynb", "transformer_lib/*.py")
-    if not (built / "index.html").exists() or (built / "index.html").stat().st_mtime < sources:
-        subprocess.run([sys.executable, "book/vendor/fetch.py"], cwd=ROOT, check=True)
-        command = [sys.executable, "-m", "tools.pages"]
-        result = subprocess.run(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        if result.returncode:
-            said = [
-                line for line in result.stdout.splitlines() if "WARNING" in line or "ERROR" in line
-            ]
-            pytest.fail(
-                "the book does not build:\n" + "\n".join(said or result.stdout.splitlines()[-30:])
-            )
-    return built
-
-
-@pytest.fixture(scope="session")
-def server(html):
-    """The address at which the book is served on this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{site.server_port}/"
-        site.shutdown()
 
 
 class Listening:

@@ -9,7 +9,6 @@ The view of attention maps is that of chapter 22: its script and its style are c
 
 import ast
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "book" / "static" / "live"
-WEIGHTS = Path(os.environ.get("BOOK_WEIGHTS") or ROOT / "transformer_lib" / "weights")
+WEIGHTS = ROOT / "transformer_lib" / "weights"
 COMPUTING = (
     "numbers", "engine", "loading", "unicode", "tokenizer", "sampling", "training", "ngrams", "lesson",
 )  # fmt: skip

@@ -133,17 +133,25 @@ def test_environment_is_made_once_and_brought_up_to_date(tmp_path, pip):
     root = a_book(tmp_path / "book")
     assert environment.state(root) == "everything"
     environment.main(root)
-    assert pip.asked == ["torch", ".[book,test,bench]"] and environment.state(root) == "nothing"
+    asked = ["pip>=25", "torch", ".[book,test,bench]"]
+    assert pip.asked == asked and environment.state(root) == "nothing"
     environment.main(root)
-    assert len(pip.asked) == 2
+    assert len(pip.asked) == 3
     (root / ".venv" / "mine").touch()
     (root / "constraints.txt").write_text("six==1\n")
     assert environment.state(root) == "packages"
     environment.main(root)
-    assert len(pip.asked) == 4 and (root / ".venv" / "mine").exists()
+    assert pip.asked == 2 * asked and (root / ".venv" / "mine").exists()
 
 
-@pytest.mark.parametrize("moment", [1, 2])
+def test_without_a_newer_pip_the_old_one_does(tmp_path, pip):
+    root = a_book(tmp_path / "book")
+    pip.does = lambda: int(len(pip.asked) == 1)
+    environment.main(root)
+    assert environment.state(root) == "nothing"
+
+
+@pytest.mark.parametrize("moment", [2, 3])
 @pytest.mark.parametrize("how", ["fails", "interrupted"])
 def test_a_half_made_environment_is_made_anew(tmp_path, pip, moment, how):
     root = a_book(tmp_path / "book")

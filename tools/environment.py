@@ -21,6 +21,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LISTS = ("pyproject.toml", "constraints.txt")
 OLD = "Python 3.10 or newer is needed, %d.%d.%d is here: make PYTHON=python3.11"
+SELDOM = r"site-packages.*[/\\](tests?|transformers[/\\]models)[/\\]"  # imported, and compiled when it is
 NO_VENV = "Python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv"
 ASK = "import sys; print(sys.prefix, *sys.version_info[:3])"
 
@@ -83,21 +84,29 @@ def main(root=ROOT, this_python=False):
         print("  new environment .venv with Python %d.%d.%d" % sys.version_info[:3], flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True, clear=True)
-    pip = [python_in(folder), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    python = python_in(folder)
     # pip compiles one module after the other: done below, on all cores.
-    pip += ["--quiet", "--no-compile", "--constraint", os.path.join(root, "constraints.txt")]
-    environment = dict(os.environ, PIP_ROOT_USER_ACTION="ignore")
-    # PyTorch first: a resolver that chooses it among the rest may take another build.
-    for number, what in enumerate((["torch"], ["--editable", ".[book,test,bench]"]), 1):
-        print(
-            "  packages, part %d of 2: %s" % (number, ("PyTorch", "the rest")[number - 1]),
-            flush=True,
-        )
-        done = subprocess.run(pip + what, env=environment, cwd=root)
-        if done.returncode:
-            sys.exit("the packages could not be installed (what pip says stands above)")
-    compiled = [python_in(folder), "-m", "compileall", "-qq", "-j", "0", folder]
-    subprocess.run(compiled, cwd=root)  # what it cannot compile, nothing imports
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+    pip += ["--no-compile", "--constraint", os.path.join(root, "constraints.txt")]
+    compiling = [python, "-m", "compileall", "-qq", "-x", SELDOM, folder, "-j"]
+    environment = dict(os.environ, PIP_ROOT_USER_ACTION="ignore", PYTHONWARNINGS="ignore")
+
+    def failed(part, name, *what):
+        print("  packages, part %d of 3: %s" % (part, name), flush=True)
+        return subprocess.run(pip + list(what), env=environment, cwd=root).returncode
+
+    failed(
+        1, "pip itself", "pip>=25"
+    )  # takes half the time of one as old as its Python, which will do
+    # PyTorch before the rest: a resolver that chooses it among them may take another build.
+    wrong = failed(2, "PyTorch", "torch")
+    if not wrong:
+        compiled = subprocess.Popen(compiling + ["1"], cwd=root)  # while the rest is fetched
+        wrong = failed(3, "the rest", "--editable", ".[book,test,bench]")
+        compiled.wait()
+    if wrong:
+        sys.exit("the packages could not be installed (what pip says stands above)")
+    subprocess.run(compiling + ["0"], cwd=root)  # what it cannot compile, nothing imports
     with open(ready + ".new", "w") as file:
         file.write("%s\n%s\n" % (described(folder), wanted(root)))
     os.replace(ready + ".new", ready)

@@ -228,6 +228,7 @@ class KneserNey:
                 torch.from_numpy(np.concatenate(part)).to(table.device)
                 for part in zip(*parts)
             )
-            own = own.to(table) * table[row, token]
+            at = row * table.shape[-1] + token
+            own = own.to(table) * table.flatten().index_select(0, at)
             mean = mean.index_add(0, row, own)
         return mean.view(tokens.shape)

@@ -46,10 +46,8 @@ def link(name, folder):
         return
     here = Path(found.locate_file(""))
     for file in (here / file for file in found.files or () if ".." not in file.parts):
-        for path in (
-            file,
-            Path(cache_from_source(file)),
-        ):  # compiled: as good, it has the same date
+        # What was compiled is as good there: its source keeps its date.
+        for path in (file, Path(cache_from_source(file))):
             new = folder / path.relative_to(here)
             if path.exists() and not new.exists():
                 new.parent.mkdir(parents=True, exist_ok=True)

@@ -95,9 +95,8 @@ def main(root=ROOT, this_python=False):
         print("  packages, part %d of 3: %s" % (part, name), flush=True)
         return subprocess.run(pip + list(what), env=environment, cwd=root).returncode
 
-    failed(
-        1, "pip itself", "pip>=25"
-    )  # takes half the time of one as old as its Python, which will do
+    # One as old as its Python takes twice as long, and will do.
+    failed(1, "pip itself", "pip>=25")
     # PyTorch before the rest: a resolver that chooses it among them may take another build.
     wrong = failed(2, "PyTorch", "torch")
     if not wrong:

@@ -15,7 +15,7 @@ from .checks import check_whole_numbers, holds
 from .classifier import EncoderClassifier
 from .decoder import next_token_loss
 from .encoder import Encoder
-from .ngrams import KneserNey
+from .ngrams import KneserNey, expectation
 from .text import count_words
 from .tokens import SPECIAL_TOKENS, UNK
 from .training import parts_of
@@ -230,7 +230,7 @@ def distillation_loss(
     logits = model(tokens, return_attention=False)[0]
     check_teacher(teacher, logits, share)
     log_p = logits.float().log_softmax(-1)  # (B, T, V)
-    from_teacher = -teacher.expectation(tokens, log_p).mean()
+    from_teacher = -expectation(teacher, tokens, log_p).mean()
     from_text = next_token_loss(logits, targets)
     return (1 - share) * from_text + share * from_teacher
 

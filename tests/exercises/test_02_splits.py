@@ -168,6 +168,8 @@ def test_size():
         assert "two numbers" in say(wrong)
     for first, word in (
         (400, "one standard error"),
+        (800, "and not twice"),
+        (100, "not 0.04"),
         (6400, "one point"),
         (2500, "one half"),
         (8000, "not p."),

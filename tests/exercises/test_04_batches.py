@@ -247,6 +247,7 @@ def test_pad_left():
         (lambda rows: [F.pad(part, (1, 0)) for part in right(rows)], "must be (3, 4)"),
         (lambda rows: right([[5, 0, 7, 8], [6], [0, 9]]), "must be (3, 3)"),
         (with_mask(lambda tokens, mask: ~mask), "inverted"),
+        (with_mask(lambda tokens, mask: tokens == 0), "inverted"),
         (with_mask(lambda tokens, mask: tokens != 0), "calls it filling"),
         (with_mask(lambda tokens, mask: (tokens != 0).cumsum(1) > 0), "begin with a 0"),
         (with_mask(lambda tokens, mask: mask.flip(1)), "stands behind"),

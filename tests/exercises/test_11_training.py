@@ -130,7 +130,7 @@ def test_row():
         (0.9, "by the decay"),
         (0.999, "the first step"),
         (math.exp(-5), "rate alone"),
-        (0, "rate times decay"),
+        (0, "of what is there"),
         (1e-22, "rate times decay"),
         (math.exp(-0.25), "half of its largest"),
         (61, "not a percentage"),

@@ -238,6 +238,7 @@ def test_pieces_right(answer):
         (held(clear=False), "Text comes twice"),
         (lambda tokens: (piece * 2 for piece in waits(tokens)), "Text comes twice"),
         (lambda tokens: itertools.accumulate(waits(tokens)), "Text comes twice"),
+        (lambda tokens: (token.decode("latin-1") for token in tokens if token), "not the char"),
         (lambda tokens: (piece + " " for piece in waits(tokens)), "Spaces"),
         (lambda tokens: (p.strip() for p in waits(tokens) if p.strip()), "Spaces"),
         (lambda tokens: itertools.chain(waits(tokens), [""]), "empty"),

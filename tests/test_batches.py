@@ -277,8 +277,9 @@ def test_rows_may_be_arrays_and_hold_whole_numbers():
     assert tokens.tolist() == [[5, 6], [7, PAD]] and mask.tolist() == [[True, True], [True, False]]
     with pytest.raises(ValueError, match="rows must hold whole numbers, got float64"):
         inspect.unwrap(pad)([[1.5]])
-    with pytest.raises(ValueError, match="rows must hold whole numbers, got <U1"):
-        inspect.unwrap(pad)("abc")
+    for text in ("abc", ["abc"]):
+        with pytest.raises(ValueError, match="prompts must be rows of ids, got .*abc"):
+            batches.check_token_rows("prompts", text)
 
 
 def test_a_sentence_without_tokens_is_named():

@@ -1,6 +1,7 @@
 """Sampling: what may be drawn, that the cache changes nothing, and that pieces of text join to the whole."""
 
 import copy
+import inspect
 import itertools
 import types
 from unittest.mock import Mock
@@ -548,8 +549,10 @@ def test_generate_begins_a_new_passage_and_ends_at_stop():
     assert "".join(
         generate(model, tokenizer, max_new_tokens=20, seed=0, stop=(), banned=())
     ) == tokenizer.decode(ids)
-    stopped = "".join(generate(model, tokenizer, max_new_tokens=20, seed=0, stop=[ids[7]]))
-    assert stopped == tokenizer.decode(ids[: ids.index(ids[7])])
+    for stop in ([ids[7]], iter([ids[7]])):
+        write = inspect.unwrap(generate)
+        stopped = "".join(write(model, tokenizer, max_new_tokens=20, seed=0, stop=stop))
+        assert stopped == tokenizer.decode(ids[: ids.index(ids[7])])
     with pytest.raises(ValueError, match="top_k must be a whole number from 1"):
         list(generate(model, tokenizer, top_k=0))
 

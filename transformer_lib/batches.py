@@ -111,10 +111,11 @@ def check_token_rows(name: str, rows: Any) -> None:
     """Raise a ValueError unless these are rows, and none of them is empty."""
     try:
         some = len(rows) and all(len(row) for row in rows)
+        ids = not any(isinstance(row, str) for row in rows)
     except TypeError:
-        raise ValueError(
-            f"{name} must be rows of ids, got {rows!r:.60}"
-        ) from None
+        ids = False
+    if not ids:
+        raise ValueError(f"{name} must be rows of ids, got {rows!r:.60}")
     if not some:
         raise ValueError(
             f"{name} must hold at least one row, and each row at least one "

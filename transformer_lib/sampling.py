@@ -149,6 +149,7 @@ def generate(
     check_texts([prompt], "prompt")
     check_tokenizer(tokenizer)
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]
+    stop = ids_of("stop", stop)  # an iterator serves only once
     choice |= dict(max_new_tokens=max_new_tokens, stop=stop, banned=banned)
     tail = ids[-1:]  # tokens to decode; `text` of them was handed out
     if tail == [UNK]:  # decoded to nothing, and the next word needs a space

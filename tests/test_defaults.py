@@ -285,6 +285,23 @@ def test_without_a_share_it_is_the_usual_loss_and_with_all_of_it_the_text_says_n
     assert one == other != usual
 
 
+def test_a_place_that_is_not_scored_is_not_taught(taught):
+    model, (tokens, targets), teacher = taught
+    some = targets.clone()
+    some[:, 4:] = -100
+    found = distillation_loss(model, (tokens, some), teacher)
+    cut = distillation_loss(model, (tokens[:, :4], targets[:, :4]), teacher)
+    torch.testing.assert_close(found, cut)
+
+
+def test_a_model_in_double_precision_is_taught_in_it(taught):
+    model, (tokens, targets), teacher = taught
+    log_p = model.double()(tokens)[0].log_softmax(-1)
+    p = torch.stack([teacher.distributions(row)[1:] for row in tokens])
+    found = distillation_loss(model, (tokens, targets), teacher, 1)
+    torch.testing.assert_close(found, -(p * log_p).sum(-1).mean(), rtol=1e-12, atol=0)
+
+
 def test_a_teacher_teaches(taught):
     """With all of the share, the decoder comes to say what was counted."""
     model, (tokens, targets), teacher = taught

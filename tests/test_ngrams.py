@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from transformer_lib.ngrams import KneserNey, expectation, perplexity_of
 
@@ -233,6 +234,32 @@ def test_an_expectation_is_as_exact_where_products_are_rounded(order):
     with torch.autocast("cpu", torch.bfloat16):
         found = expectation(model, tokens, values)
     torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
+def test_an_expectation_adds_up_many_small_shares_of_any_numbers(dtype):
+    pairs = [token for i in range(1, 500) for token in (0, i)]  # 0 has 499 followers
+    model = KneserNey(2, 500).fit(pairs * 2)
+    plain = inspect.unwrap(expectation)  # without the tests' own look at types
+    found = plain(model, torch.zeros(1, 3).long(), torch.ones(1, 3, 500, dtype=dtype))
+    torch.testing.assert_close(found, torch.ones(1, 3))
+
+
+class WithoutDouble(TorchDispatchMode):
+    """The meta device as one that cannot hold float64, such as Apple's."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor) and found.is_meta:
+            assert found.dtype != torch.float64, function
+        return found
+
+
+def test_an_expectation_needs_no_double_precision_on_the_device_of_its_values():
+    model = KneserNey(3, V).fit(torch.arange(100) % V)
+    with WithoutDouble():
+        found = expectation(model, torch.tensor([[3, 1]]), torch.ones(1, 2, V, device="meta"))
+    assert found.is_meta and found.shape == (1, 2)
 
 
 def test_values_that_do_not_belong_to_the_tokens_are_refused():

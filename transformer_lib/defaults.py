@@ -11,7 +11,7 @@ from torch import nn, Tensor
 
 from .batches import Sentences
 from .checks import check_ids, check_kind, check_sizes
-from .checks import check_whole_numbers, holds
+from .checks import check_whole_numbers, holds, IGNORE
 from .classifier import EncoderClassifier
 from .decoder import next_token_loss
 from .encoder import Encoder
@@ -229,9 +229,11 @@ def distillation_loss(
     tokens, targets = parts_of(batch, model, "tokens", "targets")
     logits = model(tokens, return_attention=False)[0]
     check_teacher(teacher, logits, share)
-    log_p = logits.float().log_softmax(-1)  # (B, T, V)
-    from_teacher = -expectation(teacher, tokens, log_p).mean()
     from_text = next_token_loss(logits, targets)
+    exact = torch.promote_types(logits.dtype, torch.float32)
+    log_p = logits.log_softmax(-1, dtype=exact)  # (B, T, V)
+    taught = expectation(teacher, tokens, log_p)  # (B, T)
+    from_teacher = -taught[targets != IGNORE].mean()
     return (1 - share) * from_text + share * from_teacher
 
 # %% ../chapters/28_defaults.ipynb #c27d-015w

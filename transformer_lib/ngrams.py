@@ -208,7 +208,8 @@ def expectation(
     values: Float[Tensor, "*rows n V"],
 ) -> Float[Tensor, "*rows n"]:
     """The mean of values (..., N, V) over what may come after each of tokens
-    (..., N), every value weighted by the model's P: (..., N)."""
+    (..., N), every value weighted by the model's P: (..., N), in float32 or
+    float64."""
     if values.shape != (wanted := (*tokens.shape, model.vocab_size)):
         raise ValueError(
             f"values must have shape {wanted}, got {tuple(values.shape)}"
@@ -221,15 +222,15 @@ def expectation(
         parts.append((row, token, own * left[row]))
         left = left * handed
 
-    table = values.flatten(0, -2)
+    exact = torch.promote_types(values.dtype, torch.float32)
+    table = values.to(exact).flatten(0, -2)  # half would lose small shares
     mean = (table * model.distribution([]).to(table)).sum(-1)
     mean = mean * torch.from_numpy(left).to(table)
     if parts:
         row, token, own = (
-            torch.from_numpy(np.concatenate(part)).to(table.device)
-            for part in zip(*parts)
+            torch.from_numpy(np.concatenate(part)) for part in zip(*parts)
         )
-        at = row * table.shape[-1] + token
+        at = (row * table.shape[-1] + token).to(table.device)
         own = own.to(table) * table.flatten().index_select(0, at)
-        mean = mean.index_add(0, row, own)
+        mean = mean.index_add(0, row.to(table.device), own)
     return mean.view(tokens.shape)

@@ -11,7 +11,7 @@ from torch.func import functional_call, jacrev
 from torch.testing import assert_close
 
 from tests.builders import as_trained, unchecked
-from transformer_lib.feed_forward import FeedForward
+from transformer_lib.feed_forward import Dropout, FeedForward, drop
 
 exact = settings(max_examples=25, deadline=None)
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 9))
@@ -176,3 +176,73 @@ def test_input_of_another_shape(shape):
     with pytest.raises(ValueError) as error:
         unchecked(FeedForward(4), torch.zeros(shape))
     assert str(error.value) == (f"x must have shape (B, T, 4) with B and T at least 1, got {shape}")
+
+
+# ---- dropout alone ----
+
+
+@pytest.mark.parametrize("p", [0.05, 0.1, 0.3, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_numbers_are_dropped_with_their_probability_and_made_up_for(p, dtype):
+    torch.manual_seed(0)
+    x = torch.randn(200, 999, dtype=dtype).abs() + 1
+    found = drop(x, p)
+    kept = found != 0
+    n, exact = x.numel(), 1 - round(p * 65536) / 65536
+    for part in (kept, *(kept.flatten()[i::4] for i in range(4))):  # each of four coins
+        share = part.double().mean().item()
+        assert abs(share - exact) < 4 * (p * (1 - p) / part.numel()) ** 0.5 + 1e-12
+    assert n % 4 == 0 and found.dtype == dtype
+    scale = torch.tensor(1 / exact, dtype=dtype)
+    assert_close(found[kept], (x * scale)[kept])
+
+
+def test_coins_know_nothing_of_one_another():
+    torch.manual_seed(0)
+    kept = (drop(torch.ones(400_000), 0.3) != 0).double() - 0.7
+    spread = 0.3 * 0.7 / 400_000**0.5
+    for lag in range(1, 9):
+        assert abs((kept[:-lag] * kept[lag:]).mean()) < 4 * spread, lag
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 5), (2, 3, 7)])
+def test_any_shape_and_any_order_in_memory_is_dropped(shape):
+    x = torch.ones(shape)
+    found = drop(x, 0.5)
+    assert found.shape == x.shape and set(found.flatten().tolist()) <= {0.0, 2.0}
+    turned = torch.arange(1.0, 1001).view(20, 50).T
+    found = drop(turned, 0.5)
+    assert_close(found[found != 0], 2 * turned[found != 0])
+
+
+def test_the_gradient_goes_where_the_number_went():
+    x = torch.randn(1000, dtype=torch.float64, requires_grad=True)
+    found = drop(x, 0.25)
+    found.sum().backward()
+    assert_close(x.grad, (found / x).detach())
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-7, 1.0, 0.9999999])
+def test_probabilities_that_no_coin_has_are_pytorchs(p):
+    x = torch.randn(1000)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = drop(x, p)
+        torch.manual_seed(0)
+        assert torch.equal(found, torch.nn.functional.dropout(x, p))
+
+
+def test_dropout_draws_from_the_global_generator_and_rests_in_evaluation():
+    part, x = Dropout(0.5), torch.randn(1000)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        first, second = part(x), part(x)
+        torch.manual_seed(3)
+        assert torch.equal(part(x), first) and not torch.equal(first, second)
+        state = torch.get_rng_state()
+        assert part.eval()(x) is x and torch.equal(torch.get_rng_state(), state)
+    assert isinstance(part, torch.nn.Dropout)
+
+
+def test_elsewhere_than_on_a_cpu_dropout_is_pytorchs():
+    assert drop(torch.ones(2, 3, device="meta"), 0.5).is_meta

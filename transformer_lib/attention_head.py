@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .checks import check_dropout, check_input, check_queries
 from .checks import check_sizes
+from .feed_forward import Dropout
 
 # %% ../chapters/05_attention_head.ipynb #c05-022
 def attention_weights(
@@ -61,7 +62,7 @@ class AttentionHead(nn.Module):
         self.key = nn.Linear(embedding_dim, head_size)
         self.query = nn.Linear(embedding_dim, head_size)
         self.value = nn.Linear(embedding_dim, head_size)
-        self.causal, self.dropout = causal, nn.Dropout(dropout)
+        self.causal, self.dropout = causal, Dropout(dropout)
 
     def forward(
         self,

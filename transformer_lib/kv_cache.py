@@ -15,7 +15,7 @@ from .batches import check_token_rows, pad
 from .block import Block
 from .checks import is_plain
 from .decoder import Decoder
-from .feed_forward import FeedForward
+from .feed_forward import Dropout, FeedForward
 from .multi_head_attention import MultiHeadAttention
 
 # %% ../chapters/21_kv_cache.ipynb #c21-054
@@ -169,7 +169,8 @@ class OneToken:
 # %% ../chapters/21_kv_cache.ipynb #c21-080
 STANDARD_MODULES = {
     *(Decoder, Block, MultiHeadAttention, AttentionHead, FeedForward),
-    *(nn.Embedding, nn.LayerNorm, nn.Linear, nn.Dropout, nn.ModuleList),
+    *(nn.Embedding, nn.LayerNorm, nn.Linear, nn.ModuleList),
+    *(nn.Dropout, Dropout),
 }
 
 

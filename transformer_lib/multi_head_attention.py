@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from .attention_head import AttentionHead
 from .checks import LayerCacheLike, check_cache, check_input
 from .checks import check_padding_mask, is_plain, size_per_head
+from .feed_forward import Dropout
 from .speed import attention
 
 # %% ../chapters/06_multi_head_attention.ipynb #c06-018
@@ -59,13 +60,14 @@ class MultiHeadAttention(nn.Module):
             for _ in range(num_heads)
         )
         self.projection = nn.Linear(embedding_dim, embedding_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def stacks(self) -> bool:
         """Whether the stacked weights tell all that the heads compute."""
         heads: Any = self.heads
         parts = [p for head in heads for p in (head, *head.children())]
-        if not is_plain(parts, AttentionHead, nn.Linear, nn.Dropout):
+        kinds = AttentionHead, nn.Linear, nn.Dropout, Dropout
+        if not is_plain(parts, *kinds):
             return False
         return len({(head.causal, head.dropout.p) for head in heads}) == 1
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .attention_head import attention_mask
+from .feed_forward import drop
 
 # %% ../chapters/32_speed.ipynb #c28-048
 def _in_float32(q, k, v, mask, is_causal, dropout):
@@ -34,7 +35,7 @@ def _written_out(q, k, v, mask, is_causal, dropout):
     if mask is not None:
         closed = torch.zeros(mask.shape, dtype=q.dtype)
         scores = scores + closed.masked_fill(~mask, float("-inf"))
-    return F.dropout(scores.softmax(-1), dropout) @ v
+    return drop(scores.softmax(-1), dropout) @ v
 
 # %% ../chapters/32_speed.ipynb #c28-050a
 def bf16_units(can: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -72,6 +73,8 @@ def attention(
         mask = attention_mask(T, keys, causal, padding_mask, q.device)
     if mask is not None:
         mask = mask[:, None]  # the same for all heads
+    if q.device.type == "cpu" and dropout:
+        return _written_out(q, k, v, mask, switch, dropout)
     if q.device.type != "cpu" or q.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(
             q, k, v, mask, dropout_p=dropout, is_causal=switch

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from tools.notebooks import ROOT
 from transformer_lib import speed
+from transformer_lib.attention_head import attention_mask, attention_weights
 from transformer_lib.speed import attention
 
 UNITS = [(True, False), (False, True), (False, False)]  # AMX, AMD's AVX-512
@@ -136,6 +137,27 @@ def test_dropout_drops_weights_on_each_way(monkeypatch, amx, amd):
         torch.manual_seed(0)
         out = attention(q, k, v, dropout=0.5)[0, 0]
     assert abs(out.mean() - 1) < 0.05 and 0.05 < out.std() < 0.2  # 100 coins a row
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+def test_what_is_not_dropped_is_the_weight_of_the_equation(monkeypatch, dtype, causal, padded):
+    """The values are rows of the identity, so the output is the map itself."""
+    monkeypatch.setattr(speed.F, "scaled_dot_product_attention", None)  # not asked with dropout
+    torch.manual_seed(0)
+    T = 8
+    q, k = torch.randn(2, 500, 1, T, T).to(dtype)
+    v = torch.eye(T, dtype=dtype).expand(500, 1, T, T)
+    real = (torch.arange(T) < 6).expand(500, T) if padded else None
+    found = attention(q, k, v, causal, real, dropout=0.25)[:, 0]
+    mask = attention_mask(T, T, causal, real)
+    wanted = attention_weights(q[:, 0].double(), k[:, 0].double(), mask)
+    kept = found != 0
+    near = {"rtol": 0.03, "atol": 0.01} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-6}
+    torch.testing.assert_close(found[kept].double(), wanted[kept] / 0.75, **near)
+    share = kept[wanted > 0].double().mean()
+    assert abs(share - 0.75) < 0.02
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,7 @@ class MultiHeadAttention(nn.Module):
         """Whether the stacked weights tell all that the heads compute."""
         heads: Any = self.heads
         parts = [p for head in heads for p in (head, *head.children())]
-        kinds = AttentionHead, nn.Linear, nn.Dropout, Dropout
-        if not is_plain(parts, *kinds):
+        if not is_plain(parts, AttentionHead, nn.Linear, nn.Dropout, Dropout):
             return False
         return len({(head.causal, head.dropout.p) for head in heads}) == 1
 

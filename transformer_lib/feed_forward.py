@@ -10,25 +10,26 @@ from torch.nn import functional as F
 from .checks import check_dropout, check_input, check_sizes
 
 # %% ../chapters/07_feed_forward.ipynb #073084a7
-COIN = 2**16  # the numbers that 16 random bits can be
+COIN = 2**16  # how many values 16 random bits have
 
 
 def drop(x: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape"]:
-    """F.dropout(x, p), on a CPU with 16 random bits for each number."""
-    below = round(p * COIN)
+    """Like F.dropout(x, p); on a CPU with 16 random bits for each number."""
+    below = round(p * COIN)  # so many of the values drop a number
     if not x.is_cpu or not 0 < below < COIN:
         return F.dropout(x, p)
-    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64)  # 4 coins each
-    coins = draws.random_(-(2**63), None).view(torch.int16)[: x.numel()]
-    kept = torch.empty_like(x)  # 1 or 0; the coins begin at -COIN / 2
-    torch.ge(coins.view(x.shape), below - COIN // 2, out=kept)
+    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64)  # rounded up
+    draws.random_(-(2**63), None)  # no upper end: all 64 bits are random
+    coins = draws.view(torch.int16)[: x.numel()].view(x.shape)
+    kept = torch.empty_like(x)  # 1 keeps, 0 drops
+    torch.ge(coins, below - COIN // 2, out=kept)  # int16 begins at -COIN / 2
     return x * kept.mul_(COIN / (COIN - below))
 
 # %% ../chapters/07_feed_forward.ipynb #c66795fd
 class Dropout(nn.Dropout):
-    """nn.Dropout, with random numbers that cost less on a CPU.
+    """nn.Dropout, never in place, with cheaper random numbers on a CPU.
 
-    p is rounded to a multiple of 1/65536. Source: Srivastava et al. 2014.
+    There p is a multiple of 1/65536. Source: Srivastava et al. 2014.
     """
 
     def forward(

@@ -302,6 +302,19 @@ def test_a_model_in_double_precision_is_taught_in_it(taught):
     torch.testing.assert_close(found, -(p * log_p).sum(-1).mean(), rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_many_small_shares_are_added_up_in_float32(dtype):
+    """Here 499 tokens may follow, all alike; a sum in half precision would lose some."""
+    pairs = [token for i in range(1, 500) for token in (0, i)]
+    teacher = KneserNey(2, 500).fit(pairs * 2)
+    model = Decoder(500, 3, embedding_dim=8, num_heads=1, num_layers=1)
+    torch.nn.init.zeros_(model.projection.weight)  # it says 1 / 500 of each
+    tokens = torch.zeros(1, 3).long()
+    with torch.autocast("cpu", dtype):
+        found = distillation_loss(model, (tokens, tokens + 1), teacher, 0.7)
+    torch.testing.assert_close(found, torch.tensor(500.0).log())
+
+
 def test_a_teacher_teaches(taught):
     """With all of the share, the decoder comes to say what was counted."""
     model, (tokens, targets), teacher = taught

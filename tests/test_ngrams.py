@@ -1,6 +1,5 @@
 """Kneser-Ney n-grams: equal to the definition, proper distributions, bad inputs."""
 
-import inspect
 import re
 from collections import Counter, defaultdict
 
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from transformer_lib.ngrams import KneserNey, expectation, perplexity_of
+from transformer_lib.ngrams import KneserNey, perplexity_of
 
 V = 7
 
@@ -87,18 +86,14 @@ def test_distributions_have_a_row_for_each_place_of_a_text(train, row, order):
 
 @settings(max_examples=60, deadline=None)
 @given(train=rows, texts=st.lists(rows, min_size=1, max_size=3), order=st.integers(1, 5))
-def test_an_expectation_weighs_every_value_by_the_probability_of_its_token(train, texts, order):
+def test_windows_side_by_side_are_told_what_each_is_told_alone(train, texts, order):
     model, n = KneserNey(order, V).fit(train), min(map(len, texts))
     tokens = torch.tensor([text[:n] for text in texts])
-    generator = torch.Generator().manual_seed(order)
-    values = torch.randn(*tokens.shape, V, dtype=torch.float64, generator=generator)
-    values.requires_grad_()
-    p = torch.stack([model.distributions(row)[1:] for row in tokens])
-    found = expectation(model, tokens, values)
-    torch.testing.assert_close(found, (p * values).sum(-1))
-    (gradient,) = torch.autograd.grad(found.sum(), values)
-    torch.testing.assert_close(gradient, p)
-    torch.testing.assert_close(expectation(model, tokens[0], values[0]), found[0])
+    found = model.distributions(tokens)
+    alone = torch.stack([model.distributions(row) for row in tokens])
+    torch.testing.assert_close(found, alone, rtol=1e-12, atol=0)
+    assert torch.equal(model.distributions(tokens[None]), found[None])
+    assert torch.equal(model.distributions(tokens.tolist()), found)
 
 
 @settings(max_examples=30, deadline=None)
@@ -209,14 +204,9 @@ def test_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
         (lambda: KneserNey(1, V).fit([1]).distribution([9]), "got 9"),
         (lambda: KneserNey(1, V).distributions([1]), "call fit first"),
         (lambda: KneserNey(2, V).fit([1, 2]).distributions([1, -1]), "got -1"),
-        (
-            lambda: expectation(KneserNey(1, V), torch.ones(1).long(), torch.ones(1, V)),
-            "call fit first",
-        ),
-        (
-            lambda: expectation(KneserNey(1, V).fit([1]), torch.tensor([9]), torch.ones(1, V)),
-            "tokens must be ids from 0 to vocab_size - 1 = 6, got 9",
-        ),
+        (lambda: KneserNey(2, V).fit([1, 2]).distributions([[1, 9]]), "got 9"),
+        (lambda: KneserNey(2, V).fit([1, 2]).distributions(torch.tensor(3)), "be a row"),
+        (lambda: KneserNey(2, V).fit([1, 2]).distributions([[0.5]]), "whole numbers"),
         (lambda: perplexity_of(torch.zeros(0).double()), "at least one number"),
         (lambda: perplexity_of(torch.zeros(2, 2).double()), "at least one number"),
     ],
@@ -226,23 +216,15 @@ def test_bad_inputs_are_named(call, message):
         call()
 
 
-@pytest.mark.parametrize("order", [1, 3])
-def test_an_expectation_is_as_exact_where_products_are_rounded(order):
-    model = KneserNey(order, V).fit(torch.arange(100) % V)
-    tokens, values = torch.tensor([[3, 1]]), torch.linspace(-9, -1, 2 * V).view(1, 2, V)
-    exact = expectation(model, tokens, values.double())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_distributions_are_as_exact_as_was_asked_where_products_are_rounded(dtype):
+    model = KneserNey(3, V).fit(torch.arange(100) % V)
+    tokens = torch.tensor([[3, 1]])
     with torch.autocast("cpu", torch.bfloat16):
-        found = expectation(model, tokens, values)
-    torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
-def test_an_expectation_adds_up_many_small_shares_of_any_numbers(dtype):
-    pairs = [token for i in range(1, 500) for token in (0, i)]  # 0 has 499 followers
-    model = KneserNey(2, 500).fit(pairs * 2)
-    plain = inspect.unwrap(expectation)  # without the tests' own look at types
-    found = plain(model, torch.zeros(1, 3).long(), torch.ones(1, 3, 500, dtype=dtype))
-    torch.testing.assert_close(found, torch.ones(1, 3))
+        found = model.distributions(tokens, dtype=dtype)
+    assert found.dtype == dtype
+    exact = model.distributions(tokens)
+    torch.testing.assert_close(found.double(), exact, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
 class WithoutDouble(TorchDispatchMode):
@@ -255,20 +237,11 @@ class WithoutDouble(TorchDispatchMode):
         return found
 
 
-def test_an_expectation_needs_no_double_precision_on_the_device_of_its_values():
+def test_distributions_need_no_double_precision_on_the_device_they_go_to():
     model = KneserNey(3, V).fit(torch.arange(100) % V)
     with WithoutDouble():
-        found = expectation(model, torch.tensor([[3, 1]]), torch.ones(1, 2, V, device="meta"))
-    assert found.is_meta and found.shape == (1, 2)
-
-
-def test_values_that_do_not_belong_to_the_tokens_are_refused():
-    plain = inspect.unwrap(expectation)  # without the tests' own look at shapes
-    tokens, values = torch.ones(2, 3).long(), torch.ones(2, 4, V)
-    with pytest.raises(
-        ValueError, match=re.escape("values must have shape (2, 3, 7), got (2, 4, 7)")
-    ):
-        plain(KneserNey(1, V).fit([1]), tokens, values)
+        found = model.distributions([[3, 1]], dtype=torch.float32, device="meta")
+    assert found.is_meta and found.shape == (1, 3, V)
 
 
 def test_a_vocabulary_that_is_too_large_is_told_how_large_it_may_be():

@@ -11,11 +11,11 @@ from torch import nn, Tensor
 
 from .batches import Sentences
 from .checks import check_ids, check_kind, check_sizes
-from .checks import check_whole_numbers, holds, IGNORE
+from .checks import check_targets, check_whole_numbers, holds
+from .checks import IGNORE
 from .classifier import EncoderClassifier
-from .decoder import next_token_loss
 from .encoder import Encoder
-from .ngrams import KneserNey, expectation
+from .ngrams import KneserNey
 from .text import count_words
 from .tokens import SPECIAL_TOKENS, UNK
 from .training import parts_of
@@ -229,12 +229,15 @@ def distillation_loss(
     tokens, targets = parts_of(batch, model, "tokens", "targets")
     logits = model(tokens, return_attention=False)[0]
     check_teacher(teacher, logits, share)
-    from_text = next_token_loss(logits, targets)
+    check_targets(targets, logits)
     exact = torch.promote_types(logits.dtype, torch.float32)
-    log_p = logits.log_softmax(-1, dtype=exact)  # (B, T, V)
-    taught = expectation(teacher, tokens, log_p)  # (B, T)
-    from_teacher = -taught[targets != IGNORE].mean()
-    return (1 - share) * from_text + share * from_teacher
+    log_p = logits.log_softmax(-1, dtype=exact)
+    like = {"dtype": exact, "device": logits.device}
+    q = share * teacher.distributions(tokens.cpu(), **like)[:, 1:]
+    follows = targets.long().clamp(min=0)[..., None]  # (B, T, 1)
+    q.scatter_add_(-1, follows, torch.full(follows.shape, 1 - share, **like))
+    each = -(q * log_p).sum(-1)  # (B, T)
+    return each[targets != IGNORE].mean()
 
 # %% ../chapters/28_defaults.ipynb #c27d-015w
 def check_run_seed(seed: int | None) -> None:

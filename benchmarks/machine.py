@@ -34,6 +34,7 @@ def describe():
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "kernels": torch.backends.cpu.get_cpu_capability(),
     }
     if hasattr(torch.cpu, "get_capabilities"):
         found["bf16"] = bool(

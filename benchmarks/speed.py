@@ -1,19 +1,23 @@
 """Training and generation, tokens a second, beside other libraries' models of the same shape.
 
 All models of a shape run in one process, in turn, round after round, in an order that rotates; the
-median round counts. Every model has random weights, no dropout, ReLU, and a head of its own.
+median round counts. Every model has random weights, ReLU, and a head of its own.
 "training" is forward, backward and a fused AdamW, PyTorch's for the peers and the book's for ours;
 there each model also runs compiled where there is a compiler, counts with the faster of the two, and
-the row says which. In float32 a profile is stored beside it: where the time of a step goes, in ours
-and in the best peer, plain and compiled. "whole step" clips the gradients too, and ours takes the book's default recipe.
-On a GPU the figures go to speed_gpu.json.
+the row says which. "whole step" clips the gradients too, and ours takes the book's default recipe.
+Both are timed with nothing dropped, and with a tenth dropped wherever a model has it. In float32, with
+nothing dropped, a profile is stored: where the time of a step goes, in ours and in the best peer,
+plain and compiled. On a GPU the figures go to speed_gpu.json, with --avx2 to speed_avx2.json.
 """
 
 import argparse
+import os
 import random
 import statistics
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +36,7 @@ from transformer_lib.speed import AdamW
 # width, heads, layers, context, vocabulary, batch
 SHAPES = [(64, 2, 4, 32, 6525, 16), (128, 4, 4, 64, 65, 12), (384, 6, 6, 256, 65, 4)]
 GPU_SHAPES = [(768, 12, 12, 1024, 50257, 16)]
+DROPOUTS = (0.0, 0.1)
 OURS = ("ours", "ours, compiled", "ours, AdamW")
 CLOCK = time.perf_counter  # main may set another
 
@@ -39,11 +44,11 @@ CLOCK = time.perf_counter  # main may set another
 class Plain(nn.Module):
     """A language model from torch's own encoder layers, as one would write it in ten lines."""
 
-    def __init__(self, C, H, L, T, V):
+    def __init__(self, C, H, L, T, V, dropout):
         super().__init__()
         self.words, self.places = nn.Embedding(V, C), nn.Embedding(T, C)
         layer = nn.TransformerEncoderLayer(
-            C, H, 4 * C, dropout=0.0, batch_first=True, norm_first=True
+            C, H, 4 * C, dropout=dropout, batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(
             layer, L, norm=nn.LayerNorm(C), enable_nested_tensor=False
@@ -57,7 +62,7 @@ class Plain(nn.Module):
         return self.head(self.layers(x, mask=mask, is_causal=True))
 
 
-def models(C, H, L, T, V):
+def models(C, H, L, T, V, dropout=0.0):
     """name: (model, logits(model, tokens)) for ours and for the peers, with random weights."""
     opt = OPTForCausalLM(
         OPTConfig(
@@ -68,8 +73,8 @@ def models(C, H, L, T, V):
             num_hidden_layers=L,
             num_attention_heads=H,
             max_position_embeddings=T,
-            dropout=0.0,
-            attention_dropout=0.0,
+            dropout=dropout,
+            attention_dropout=dropout,
             activation_function="relu",
             pad_token_id=0,
             tie_word_embeddings=False,
@@ -82,9 +87,9 @@ def models(C, H, L, T, V):
             n_head=H,
             n_positions=T,
             vocab_size=V,
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
+            resid_pdrop=dropout,
+            embd_pdrop=dropout,
+            attn_pdrop=dropout,
             activation_function="relu",
             bos_token_id=0,
             eos_token_id=0,
@@ -102,16 +107,18 @@ def models(C, H, L, T, V):
             heads=H,
             attn_dim_head=C // H,
             attn_flash=True,
+            attn_dropout=dropout,
+            ff_dropout=dropout,
             ff_custom_activation=nn.ReLU(),
         ),
     )
-    ours = Decoder(V, T, embedding_dim=C, num_heads=H, num_layers=L)
+    ours = Decoder(V, T, embedding_dim=C, num_heads=H, num_layers=L, dropout=dropout)
     return {
         "ours": (ours, lambda m, t: m(t, return_attention=False)[0]),
         "transformers OPT": (opt, lambda m, t: m(t, use_cache=False).logits),
         "transformers GPT-2": (gpt, lambda m, t: m(t, use_cache=False).logits),
         "x-transformers": (x, lambda m, t: m(t)),
-        "nn.TransformerEncoder": (Plain(C, H, L, T, V), lambda m, t: m(t)),
+        "nn.TransformerEncoder": (Plain(C, H, L, T, V, dropout), lambda m, t: m(t)),
     }
 
 
@@ -226,12 +233,12 @@ def profile(works, times=5, steps=5):
     }
 
 
-def training(shape, device, precisions, seconds, compiled):
+def training(shape, dropout, device, precisions, seconds, compiled):
     """Rows of tokens a second, one a precision; all precisions take turns too."""
     C, H, L, T, V, B = shape
     tokens, works, parameters = torch.randint(V, (B, T + 1), device=device), {}, {}
     for precision in precisions:
-        for name, (model, logits) in models(C, H, L, T, V).items():
+        for name, (model, logits) in models(C, H, L, T, V, dropout).items():
             model.to(device).train()
             parameters[name] = sum(p.numel() for p in model.parameters())
             works[name, precision] = step_of(model, logits, tokens, device, precision)
@@ -256,43 +263,44 @@ def training(shape, device, precisions, seconds, compiled):
                 "training",
                 precision,
                 rates,
+                dropout=dropout,
                 parameters=parameters,
                 peak_flops=tops[precision],
                 share_of_peak=flops / tops[precision],
             )
         )
     best, rates = found[0]["best_peer"], found[0]["tokens_per_second"]
-    if device == "cpu":  # where the best peer's time goes, and ours
+    if device == "cpu" and not dropout:  # where the best peer's time goes, and ours
         names = dict.fromkeys([*OURS[:2], best.removesuffix(", compiled"), best])
         some = {name: works[name, "no"] for name in names if (name, "no") in works}
         found[0]["profile"] = profile(some)
     plain = rates[best]
     found[-1]["to_best_peer_in_fp32"] = own(found[-1]["tokens_per_second"]) / plain
     print(
-        f"{shape} training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32"
+        f"{shape} {dropout} dropped, training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32"
     )
     return found
 
 
-def whole_steps(shape, device, seconds):
+def whole_steps(shape, dropout, device, seconds):
     """A row of tokens a second in float32: clipping and the optimizers included.
 
     Ours with the default recipe, and with AdamW as the peers have it; the shares of the optimizers.
     """
     C, H, L, T, V, B = shape
     tokens, works = torch.randint(V, (B, T + 1), device=device), {}
-    for name, (model, logits) in models(C, H, L, T, V).items():
+    for name, (model, logits) in models(C, H, L, T, V, dropout).items():
         model.to(device).train()
         recipe = make_optimizers(model, 1e-4) if name == "ours" else None
         works[name] = step_of(model, logits, tokens, device, "no", recipe, clip=True)
-    model, logits = models(C, H, L, T, V)["ours"]
+    model, logits = models(C, H, L, T, V, dropout)["ours"]
     recipe = make_optimizers(model.to(device), 1e-4, muon=False)
     works["ours, AdamW"] = step_of(model, logits, tokens, device, "no", recipe, clip=True)
     times = rounds(works, seconds)
     shares = {name: statistics.median(works[name].spent) / t for name, t in times.items()}
     rates = {name: B * T / t for name, t in times.items()}
     print(f"{shape} whole step: the optimizers' share of ours {shares['ours']:.0%}", flush=True)
-    return row(shape, "whole step", "no", rates, optimizers_share=shares)
+    return row(shape, "whole step", "no", rates, dropout=dropout, optimizers_share=shares)
 
 
 @torch.inference_mode()
@@ -356,6 +364,15 @@ def row(shape, what, precision, rates, **more):
     }
 
 
+def hold_to_avx2():
+    """Begin again with other kernels, unless they are in use: they are chosen when torch is imported."""
+    sys.path.append(str(Path(__file__).parents[1]))
+    from tools.matrix import AVX2
+
+    if not AVX2.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | AVX2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15, help="for each comparison")
@@ -374,8 +391,15 @@ def main():
         default="wall",
         help="cpu: the processor's time, for a machine that does other things as well",
     )
+    parser.add_argument(
+        "--avx2",
+        action="store_true",
+        help="with the kernels of a processor without AVX-512, bfloat16 and AMX",
+    )
     parser.add_argument("--only", choices=("training", "whole step", "generation"), nargs="+")
     arguments = parser.parse_args()
+    if arguments.avx2:
+        hold_to_avx2()
     if arguments.clock == "cpu":
         globals()["CLOCK"] = time.process_time
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -387,15 +411,16 @@ def main():
     precisions = list(dict.fromkeys(["no", choose_precision(device)]))
     for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:
         wanted = arguments.only or ("training", "whole step", "generation")
-        torch.compiler.reset()  # at the third shape the peers would run into dynamo's limit
-        if "training" in wanted:
-            seconds = arguments.seconds * len(precisions)
-            results += training(shape, device, precisions, seconds, arguments.compile)
-        if "whole step" in wanted:
-            results.append(whole_steps(shape, device, arguments.seconds))
+        seconds = arguments.seconds * len(precisions)
+        for dropout in DROPOUTS if "training" in wanted else ():
+            torch.compiler.reset()  # at the third time the peers would run into dynamo's limit
+            results += training(shape, dropout, device, precisions, seconds, arguments.compile)
+        for dropout in DROPOUTS if "whole step" in wanted else ():
+            results.append(whole_steps(shape, dropout, device, arguments.seconds))
         if "generation" in wanted:
             results.append(generation(shape, device, arguments.seconds))
-    store("speed_gpu" if device == "cuda" else "speed", results)
+    kind = "_gpu" if device == "cuda" else "_avx2" if arguments.avx2 else ""
+    store(f"speed{kind}", results)
 
 
 if __name__ == "__main__":

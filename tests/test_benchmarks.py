@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow  # each starts Python and trains
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-def measure(folder, name, *arguments):
-    """The results that a script stores, after checking what stands beside them."""
+def measure(folder, name, *arguments, stored=None, kernels=None):
+    """The results that a script stores, under its name or another, after checking what stands beside them."""
     done = subprocess.run(
         [sys.executable, BENCHMARKS / f"{name}.py", *arguments],
         capture_output=True,
@@ -28,9 +28,11 @@ def measure(folder, name, *arguments):
         env=os.environ | {"BENCHMARK_RESULTS": str(folder), "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    content = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    content = json.loads((folder / f"{stored or name}.json").read_text("utf-8"))
     assert set(content) == {"machine", "commit", "date", "command", "results"}
-    assert {"processor", "cores", "threads", "python", "torch"} <= set(content["machine"])
+    machine = content["machine"]
+    assert {"processor", "cores", "threads", "python", "torch"} <= set(machine)
+    assert machine["kernels"] == (kernels or torch.backends.cpu.get_cpu_capability())
     assert content["command"] == " ".join([f"python benchmarks/{name}.py", *arguments])
     return content["results"]
 
@@ -40,9 +42,14 @@ def test_speed(tmp_path):
     pytest.importorskip("x_transformers")
     rows = measure(tmp_path, "speed", "--seconds", "0.1", "--no-compile", "--shapes", "0")
     kinds = [row["what"] for row in rows]
-    assert kinds[-2:] == ["whole step", "generation"] and set(kinds[:-2]) == {"training"}
-    *training, whole, generation = rows
-    for row, models in [*((row, 5) for row in training), (whole, 6), (generation, 4)]:
+    *training, whole, also_whole, generation = rows
+    assert kinds[-3:] == ["whole step", "whole step", "generation"]
+    assert set(kinds[:-3]) == {"training"}
+    dropped = [row["dropout"] for row in rows[:-1]]
+    half = len(training) // 2
+    assert dropped == [0.0] * half + [0.1] * half + [0.0, 0.1]
+    whole_steps = [(whole, 6), (also_whole, 6)]
+    for row, models in [*((row, 5) for row in training), *whole_steps, (generation, 4)]:
         rates = row["tokens_per_second"]
         best = max(rate for name, rate in rates.items() if not name.startswith("ours"))
         assert rates[row["best_peer"]] == best > 0 and row["ratio"] == rates["ours"] / best
@@ -50,11 +57,36 @@ def test_speed(tmp_path):
     for row in training:  # the same model five times, but for a few biases
         counts = row["parameters"].values()
         assert max(counts) < 1.01 * min(counts) and 0 < row["share_of_peak"] < 1.5
-    assert "to_best_peer_in_fp32" in training[-1]
-    shares = whole["optimizers_share"]
-    assert shares.keys() == whole["tokens_per_second"].keys()
-    assert all(0 < share < 1 for share in shares.values())
-    assert shares["ours"] > shares["ours, AdamW"]  # the default recipe does more
+    assert "to_best_peer_in_fp32" in training[half - 1] and "to_best_peer_in_fp32" in training[-1]
+    assert "profile" in training[0] and "profile" not in training[half]
+    for row in (whole, also_whole):
+        shares = row["optimizers_share"]
+        assert shares.keys() == row["tokens_per_second"].keys()
+        assert all(0 < share < 1 for share in shares.values())
+        assert shares["ours"] > shares["ours, AdamW"]  # the default recipe does more
+
+
+def test_a_tenth_is_dropped_by_every_model_that_is_timed(monkeypatch):
+    pytest.importorskip("transformers")
+    pytest.importorskip("x_transformers")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    speed = importlib.import_module("speed")
+    torch.manual_seed(0)
+    shape, tokens = (16, 2, 1, 8, 11), torch.zeros(1, 8).long()
+    for dropout in speed.DROPOUTS:
+        for name, (model, logits) in speed.models(*shape, dropout).items():
+            first, second = (logits(model.train(), tokens) for _ in range(2))
+            assert torch.equal(first, second) == (dropout == 0), name
+
+
+def test_speeds_with_older_kernels_are_stored_beside_the_others(tmp_path):
+    pytest.importorskip("transformers")
+    pytest.importorskip("x_transformers")
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        pytest.skip("no such kernels on this processor")
+    rest = ["--avx2", "--seconds", "0.1", "--shapes", "0", "--only", "generation"]
+    rows = measure(tmp_path, "speed", *rest, stored="speed_avx2", kernels="AVX2")
+    assert [row["what"] for row in rows] == ["generation"]
 
 
 def test_gpu_runs_small_without_a_gpu(tmp_path):

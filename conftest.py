@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbval.kernel
 
-from tools import notebooks
+from tools import notebooks, warm_kernels
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for small models a second thread gains little
 # A thread that waits for another one sleeps. By default it spins, and on a busy machine, where the other one
@@ -52,6 +52,9 @@ tests/test_splits.py
 def pytest_configure(config):
     """Mask the numbers behind "≈" wherever pytest is started: a path in addopts would begin there."""
     config.option.loadscopereorder = False  # else xdist begins with the files of the most tests
+    chapters = not config.option.collectonly and not all(".py" in name for name in config.args)
+    if chapters and "PYTEST_XDIST_WORKER" not in os.environ:
+        warm_kernels.begin({"PYTHONHASHSEED": "0", **os.environ})
     if not config.option.nbval_sanitize_with:
         config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
 

@@ -330,7 +330,8 @@ def test_npm_is_silent_unless_it_fails(vendor, monkeypatch, capsys, tmp_path, co
 def untidy(tmp_path):
     """A copy with two chapters and what Jupyter, editors and systems leave beside them."""
     root = tmp_path / "book"
-    for name in ("pyproject.toml", "conftest.py", "tests/sanitize.cfg", "tools/notebooks.py"):
+    tools = "tools/notebooks.py", "tools/warm_kernels.py"  # conftest.py uses them
+    for name in ("pyproject.toml", "conftest.py", "tests/sanitize.cfg", *tools):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     folder = root / "chapters"

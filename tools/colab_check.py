@@ -21,7 +21,7 @@ from pathlib import Path
 import nbclient
 from jupyter_client.manager import AsyncKernelManager
 
-from tools import address, notebooks
+from tools import address, notebooks, warm_kernels
 from tools.bare_import import brought
 
 ROOT = Path(__file__).parents[1]
@@ -125,6 +125,7 @@ def main():
     parser.add_argument("chapters", nargs="*", type=Path)
     arguments = parser.parse_args()
     os.environ.pop("PYTHONPATH", None)
+    os.environ.pop(warm_kernels.ADDRESS, None)  # no kernels of the environment of the book
     os.environ["PIP_COMPILE"] = "0"  # most modules are never imported
     python = Path(sys.executable) if arguments.here else environment(ROOT / "_build" / "colab")
     run(python, "-m", "pip", "uninstall", "-q", "-y", "transformer_lib")

@@ -23,7 +23,7 @@ import nbclient
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
-from tools import notebooks, pictures  # noqa: E402
+from tools import notebooks, pictures, warm_kernels  # noqa: E402
 
 # What the kernels are told, where the caller did not say otherwise.
 KERNEL = {
@@ -179,6 +179,7 @@ def main():
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
     os.environ["IPYTHONDIR"] = notebooks.ipython_folder()
+    warm_kernels.begin({**KERNEL, **os.environ})
     paths = arguments.notebooks or notebooks.chapters()
     timed = [path for path in paths if measures_time(path)]
     others = [path for path in paths if path not in timed]

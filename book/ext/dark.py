@@ -6,7 +6,9 @@ touched, since "bright" and "dark" in a caption speak of them. The style sheet s
 """
 
 import io
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PAPER = (0x12, 0x12, 0x12)  # the background of the dark pages
@@ -88,12 +90,16 @@ def write_pictures(app, error):
     """Write the dark pictures that are missing or older than their figure."""
     if error is not None or app.builder.format != "html":
         return
-    for path in sorted(Path(app.outdir, "_images").glob("*.png")):
+
+    def write(path):
         dark = path.with_suffix(".dark.png")
         if path.suffixes[-2:] != [".dark", ".png"] and (
             not dark.exists() or dark.stat().st_mtime < path.stat().st_mtime
         ):
             dark.write_bytes(darken(path.read_bytes()))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(write, Path(app.outdir, "_images").glob("*.png")))
 
 
 def setup(app):

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -86,45 +87,53 @@ def write_parts(wanted, models, text):
     return json.loads(done.stdout)
 
 
-def prepare(app):
-    """Begin without any part written."""
-    app.live_written, app.live_models, app.live_prose = {}, {}, None
-
-
 def pages_with_parts(app, env, added, changed, removed):
-    """Write pages with live parts each time: scripts and weights may have changed."""
+    """Write pages with live parts each time: scripts and weights may have changed.
+
+    The parts of all pages are begun here, beside the reading of the pages.
+    """
     paths = {name: Path(env.doc2path(name)) for name in env.found_docs}
-    return [name for name, path in paths.items() if b"data-live=" in path.read_bytes()]
+    # In a notebook quotation marks have a backslash before them.
+    texts = {name: path.read_text("utf-8").replace('\\"', '"') for name, path in paths.items()}
+    wanted = {(part, model or "") for text in texts.values() for part, model in PART.findall(text)}
+    pool = ThreadPoolExecutor(1)
+    app.live = pool.submit(write_all, wanted, Path(app.doctreedir) / "live")
+    pool.shutdown(wait=False)
+    return [name for name, text in texts.items() if "data-live=" in text]
 
 
-def pack_models(app, names):
-    """Pack the weights of these models, where the book has them."""
+def pack_models(names, folder):
+    """Pack the weights of these models into a folder, where the book has them."""
     sys.path.insert(0, str(ROOT))
     from tools.live_weights import pack
 
+    packed = {}
     for name in names:
-        target = Path(app.doctreedir) / "live" / name
-        if (WEIGHTS / name / "model.safetensors").exists() and name not in app.live_models:
-            shutil.rmtree(target, ignore_errors=True)
-            pack(WEIGHTS / name, target)
-            app.live_models[name] = {"full": str(WEIGHTS / name), "packed": str(target)}
+        if (WEIGHTS / name / "model.safetensors").exists():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            pack(WEIGHTS / name, folder / name)
+            packed[name] = {"full": str(WEIGHTS / name), "packed": str(folder / name)}
+    return packed
+
+
+def write_all(wanted, folder):
+    """The HTML of each (part, model), the packed models, and the book's own text."""
+    models = pack_models({model for _, model in wanted if model}, folder)
+    text = prose() if wanted else ""
+    written = write_parts(wanted, models, text) if wanted else {}
+    return {tuple(key.split(" ", 1)): html for key, html in written.items()}, models, text
 
 
 def bring_to_life(app, pagename, templatename, context, doctree):
     """Write the parts that a page asks for into it, and name the scripts that it needs."""
     body = context.get("body") or ""
-    wanted = {(part, model or "") for part, model in PART.findall(body)}
-    if not wanted:
+    if not PART.search(body):
         return
-    if missing := wanted - app.live_written.keys():
-        app.live_prose = app.live_prose or prose()
-        pack_models(app, {model for _, model in missing if model})
-        written = write_parts(missing, app.live_models, app.live_prose)
-        app.live_written |= {tuple(key.split(" ", 1)): html for key, html in written.items()}
+    written, _, _ = app.live.result()
 
     def part(match):
         opening = match[0].removesuffix("></div>")
-        return f'{opening} class="live">{app.live_written[match[1], match[2] or ""]}</div>'
+        return f'{opening} class="live">{written[match[1], match[2] or ""]}</div>'
 
     context["body"] = PART.sub(part, body)
     at = lambda name: context["pathto"](f"_static/live/{name}", 1)  # noqa: E731
@@ -142,19 +151,21 @@ def bring_to_life(app, pagename, templatename, context, doctree):
 def store(app, error):
     """Put what is not a file of the book beside the scripts: the view of maps, weights, the book's own text."""
     target = Path(app.outdir) / "_static" / "live"
-    if error or app.live_prose is None:
+    if error:
+        return
+    _, models, prose = app.live.result()
+    if not prose:
         return
     for name, text in view_of_maps().items():
         ending = "js" if name == "VIEW_SCRIPT" else "css"
         (target / f"attention_view.{ending}").write_text(text, encoding="utf-8")
-    for name, folders in app.live_models.items():
+    for name, folders in models.items():
         shutil.copytree(folders["packed"], target / "models" / name, dirs_exist_ok=True)
-    text = json.dumps({"book": app.live_prose}, ensure_ascii=False)
+    text = json.dumps({"book": prose}, ensure_ascii=False)
     (target / "text.js").write_text(f"live.texts = {text};\n", encoding="utf-8")
 
 
 def setup(app):
-    app.connect("builder-inited", prepare)
     app.connect("env-get-outdated", pages_with_parts)
     app.connect("html-page-context", bring_to_life)
     app.connect("build-finished", store)

@@ -1,0 +1,165 @@
+"""Kernels that are forked: like any other, but with PyTorch imported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from tools import warm_kernels
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only"),
+]
+
+
+@pytest.fixture(scope="module")
+def warm():
+    """Kernels of this process are forked, as they are where all tests are run."""
+    before = {name: os.environ.get(name) for name in (warm_kernels.ADDRESS, "JUPYTER_PATH")}
+    warm_kernels.begin()
+    yield
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """start(**environment): the manager of a new kernel, and run(code), which returns (status, printed)."""
+    started = []
+
+    def start(**environment):
+        manager, client = start_new_kernel(cwd=tmp_path, env=os.environ | environment)
+        started.append((manager, client))
+
+        def run(code):
+            printed = []
+            answer = client.execute_interactive(
+                code,
+                timeout=60,
+                output_hook=lambda message: printed.append(message["content"].get("text", "")),
+            )
+            return answer["content"].get("ename", "ok"), "".join(printed)
+
+        return manager, run
+
+    yield start
+    for manager, client in started:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+ABOUT = """
+import json, os, random, sys, threading
+import numpy
+print(json.dumps({
+    "imported": [name in sys.modules for name in ("torch", "torch._dynamo", "matplotlib.pyplot")],
+    "folder": os.getcwd(), "path": sys.path, "argv": sys.argv[0], "number": os.getpid(), "mine": os.environ.get("MINE"),
+    "backend": __import__("matplotlib").get_backend(), "drawn": [random.random(), numpy.random.rand()],
+    "parent": os.getppid()}))
+"""
+
+
+def ended(number):
+    """Wait until a process is gone; whether it is."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_kernel_has_imported_and_else_what_it_was_given(warm, kernel, tmp_path, monkeypatch):
+    one, other = (json.loads(kernel(MINE=mine)[1](ABOUT)[1]) for mine in "ab")
+    monkeypatch.delenv(warm_kernels.ADDRESS)
+    usual = json.loads(kernel(MINE="a")[1](ABOUT)[1])  # there is nobody to ask
+    assert one["imported"] == [True, True, False] and usual["imported"] == [False] * 3
+    assert (one["mine"], other["mine"], usual["mine"]) == ("a", "b", "a")
+    for name in ("folder", "path", "argv", "backend"):
+        assert one[name] == usual[name], name
+    assert one["folder"] == str(tmp_path) and "inline" in one["backend"]
+    assert len({one["number"], other["number"], usual["number"]}) == 3
+    assert all(a != b for a, b in zip(one["drawn"], other["drawn"], strict=True))
+
+
+def test_the_process_that_forks_has_one_thread(warm, kernel):
+    parent = json.loads(kernel()[1](ABOUT)[1])["parent"]
+    assert len(os.listdir(f"/proc/{parent}/task")) == 1
+
+
+def test_a_kernel_is_interrupted_and_goes_on(warm, kernel):
+    manager, run = kernel()
+    code = f"import os, signal, time\nos.kill({os.getpid()}, signal.SIGUSR1)\ntime.sleep(50)"
+    was = signal.signal(signal.SIGUSR1, lambda *_: manager.interrupt_kernel())
+    try:
+        assert run(code)[0] == "KeyboardInterrupt"
+    finally:
+        signal.signal(signal.SIGUSR1, was)
+    assert run("print(1 + 1)") == ("ok", "2\n")
+
+
+def test_a_kernel_ends_with_what_jupyter_started_and_the_other_way_round(warm, kernel):
+    manager, run = kernel()
+    number = json.loads(run(ABOUT)[1])["number"]
+    os.kill(manager.provisioner.process.pid, signal.SIGKILL)
+    assert ended(number)
+    manager, run = kernel()
+    os.kill(json.loads(run(ABOUT)[1])["number"], signal.SIGKILL)
+    assert manager.provisioner.process.wait(20) is not None
+
+
+SCRIPT = """
+import os, sys, time
+from jupyter_client.manager import start_new_kernel
+from tools import warm_kernels
+warm_kernels.begin()
+begun = os.environ[warm_kernels.ADDRESS]
+warm_kernels.begin()
+assert os.environ[warm_kernels.ADDRESS] == begun  # one will do
+manager, client = start_new_kernel()
+found = []
+client.execute_interactive("import os; print(os.getpid(), os.getppid())", timeout=60,
+    output_hook=lambda message: found.append(message["content"].get("text", "")))
+print(begun.partition(":")[2], *"".join(found).split(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_nothing_is_left_when_what_began_it_ends_or_is_killed():
+    environment = {k: v for k, v in os.environ.items() if k != warm_kernels.ADDRESS}
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as began:
+        socket, *numbers = began.stdout.readline().split()
+        assert Path(socket).exists() and len(numbers) == 2
+        began.kill()
+    assert all(map(ended, numbers))
+
+
+def test_another_python_gets_kernels_of_its_own(monkeypatch):
+    monkeypatch.setenv(warm_kernels.ADDRESS, "/another/python:/socket")
+    monkeypatch.setenv("JUPYTER_PATH", "/kept")
+    asked = []
+    monkeypatch.setattr(warm_kernels.atexit, "register", lambda *_, **__: None)
+
+    class Server:
+        def __init__(self, command, **_):
+            asked.append(command)
+
+        kill = None
+
+    monkeypatch.setattr(warm_kernels.subprocess, "Popen", Server)
+    warm_kernels.begin()
+    assert asked[0][0] == sys.executable
+    assert os.environ[warm_kernels.ADDRESS].startswith(sys.executable + ":")
+    assert os.environ["JUPYTER_PATH"].endswith(":/kept")

@@ -54,7 +54,7 @@ def pytest_configure(config):
     config.option.loadscopereorder = False  # else xdist begins with the files of the most tests
     chapters = not config.option.collectonly and not all(".py" in name for name in config.args)
     if chapters and "PYTEST_XDIST_WORKER" not in os.environ:
-        warm_kernels.begin({"PYTHONHASHSEED": "0", **os.environ})
+        warm_kernels.begin()
     if not config.option.nbval_sanitize_with:
         config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
 

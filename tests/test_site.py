@@ -130,7 +130,13 @@ class Listening:
             "response",
             lambda r: self.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None,
         )
-        self.page.on("requestfailed", lambda r: self.errors.append(f"{r.failure} {r.url}"))
+        self.page.on("requestfailed", self.failed)
+
+    def failed(self, request):
+        if (
+            request.failure != "net::ERR_ABORTED"
+        ):  # by the next page; what is not there has a status
+            self.errors.append(f"{request.failure} {request.url}")
 
     def heard(self):
         seen = {"outside": self.outside[:], "errors": self.errors[:]}

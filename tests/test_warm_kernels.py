@@ -25,6 +25,10 @@ def warm():
     """Kernels of this process are forked, as they are where all tests are run."""
     before = {name: os.environ.get(name) for name in (warm_kernels.ADDRESS, "JUPYTER_PATH")}
     warm_kernels.begin()
+    for _ in range(600):
+        if Path(os.environ[warm_kernels.ADDRESS].partition(":")[2]).exists():
+            break
+        time.sleep(0.1)
     yield
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
@@ -126,11 +130,14 @@ warm_kernels.begin()
 begun = os.environ[warm_kernels.ADDRESS]
 warm_kernels.begin()
 assert os.environ[warm_kernels.ADDRESS] == begun  # one will do
+place = begun.partition(":")[2]
+while not os.path.exists(place):
+    time.sleep(0.1)
 manager, client = start_new_kernel()
 found = []
 client.execute_interactive("import os; print(os.getpid(), os.getppid())", timeout=60,
     output_hook=lambda message: found.append(message["content"].get("text", "")))
-print(begun.partition(":")[2], *"".join(found).split(), flush=True)
+print(place, *"".join(found).split(), flush=True)
 time.sleep(60)
 """
 
@@ -144,6 +151,14 @@ def test_nothing_is_left_when_what_began_it_ends_or_is_killed():
         assert Path(socket).exists() and len(numbers) == 2
         began.kill()
     assert all(map(ended, numbers))
+
+
+def test_where_no_socket_can_be_a_kernel_imports_for_itself(warm, kernel, monkeypatch, tmp_path):
+    command = [sys.executable, "-m", "tools.warm_kernels", "serve", tmp_path / ("long" * 30)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    monkeypatch.setenv(warm_kernels.ADDRESS, f"{sys.executable}:{tmp_path / 'nobody'}")
+    assert json.loads(kernel()[1](ABOUT)[1])["imported"] == [False] * 3
 
 
 def test_another_python_gets_kernels_of_its_own(monkeypatch):

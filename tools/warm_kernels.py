@@ -1,9 +1,9 @@
 """Kernels that begin with PyTorch imported: `begin()` starts a process that has, and that forks for each of them.
 
 To import PyTorch, its compiler, which an optimizer asks for, and what draws takes some four seconds of a processor,
-and the book has dozens of kernels. On Linux only; elsewhere, or where that process has ended, a kernel imports for itself.
+and the book has dozens of kernels. On Linux only; elsewhere, and before that process is ready, a kernel imports for itself.
 
-    python -m tools.warm_kernels serve NUMBER        it imports, waits at an open socket, and forks
+    python -m tools.warm_kernels serve SOCKET        it imports, waits at the socket, and forks
     python .../warm_kernels.py kernel -f FILE ...    what Jupyter takes for the kernel: it asks for one,
                                                      hands signals on, and ends when the kernel does
 """
@@ -23,9 +23,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-ADDRESS = (
-    "WARM_KERNELS"  # in the environment: whose kernels they are (a Python), and where the socket is
-)
+# In the environment: whose kernels they are (a Python), a colon, and where the socket is.
+ADDRESS = "WARM_KERNELS"
 IMPORTED = "ipykernel.kernelapp torch._dynamo matplotlib.backends.backend_agg sklearn.linear_model"
 
 
@@ -43,25 +42,26 @@ def begin(environment=None):
     spec.parent.mkdir(parents=True)
     command = [sys.executable, "-IS", __file__, "kernel", "-f", "{connection_file}"]
     spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / "socket"))
-        listener.listen(64)
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tools.warm_kernels", "serve", str(listener.fileno())],
-            cwd=Path(__file__).parents[1],
-            env=environment,
-            stdin=subprocess.PIPE,  # its end tells the server that this process has ended
-            pass_fds=[listener.fileno()],
-            start_new_session=True,  # Ctrl-C is for the kernels
-        )
+    place = folder / "socket"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tools.warm_kernels", "serve", place],
+        cwd=Path(__file__).parents[1],
+        env=environment,
+        stdin=subprocess.PIPE,  # its end tells the server that this process has ended
+        start_new_session=True,  # Ctrl-C is for the kernels
+    )
     atexit.register(server.kill)
-    os.environ[ADDRESS] = f"{sys.executable}:{folder / 'socket'}"
+    os.environ[ADDRESS] = f"{sys.executable}:{place}"
     paths = [str(folder), os.environ.get("JUPYTER_PATH")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
 
 
-def serve(listener):
-    """Import, then fork for each that connects, until the process that began this one has ended."""
+def serve(place):
+    """Import, then fork for each that connects, until the process that began this one has ended.
+
+    Nobody can connect before: the ports of a kernel are chosen before it is asked for, and while it was waited for
+    somebody else could take one.
+    """
     # What is read when it is imported: kernels end with this process, and draw into the notebook.
     os.environ["JPY_PARENT_PID"] = str(os.getpid())
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
@@ -69,6 +69,12 @@ def serve(listener):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(place)
+    except OSError:  # the path of the temporary folder is too long for a socket
+        return
+    listener.listen(64)
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         client, _ = listener.accept()
         if not os.fork():
@@ -131,6 +137,6 @@ def ask(arguments):
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(socket.socket(fileno=int(sys.argv[2])))
+        serve(sys.argv[2])
     else:
         ask(sys.argv[2:])

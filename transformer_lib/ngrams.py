@@ -54,10 +54,10 @@ class Grams:
         return np.where((contexts >= 0) & (self.keys[at] == wanted), at, -1)
 
     def probability(self, contexts, tokens, shorter):
-        """P of each token after its context; all arguments and P are (N,).
+        """P of each token after its context; contexts, tokens and P are (N,).
 
-        shorter: P by the model with contexts one word shorter, which stays
-        where the context is -1 or was never followed by anything.
+        shorter: P by the model with contexts one word shorter, (N,) or one
+        number. It stays where nothing ever followed, or the context is -1.
         """
         at, d = self.find(contexts, tokens), self.discount
         counts = np.where(at >= 0, self.counts[at], 0)
@@ -67,9 +67,9 @@ class Grams:
 
 # %% ../chapters/17_ngrams.ipynb #c17-102
 def followers(grams: Grams, contexts):
-    """What was seen after each of contexts (N,): the row of the context, the
-    token and its own share of P, all three (G,), and the shares (N,) that
-    are left for the model with shorter contexts."""
+    """What was seen after each of contexts (N,): the context's place in
+    contexts, the token and its own share of P, all three (S,), and the
+    shares (N,) that are left for the model with shorter contexts."""
     V, d = grams.vocab_size, grams.discount
     first, end = (
         np.searchsorted(grams.keys, (contexts + i) * V) for i in (0, 1)
@@ -129,7 +129,7 @@ def walk_up(
     levels: list[Grams] | None, ids: np.ndarray
 ) -> Iterator[tuple[Grams, np.ndarray]]:
     """For each length: its grams, and the numbers of the contexts that stand
-    before the N + 1 positions of each row of ids (..., N), -1 where there is
+    before the N + 1 places of each row of ids (..., N), -1 where there is
     none that was seen."""
     if levels is None:
         raise ValueError("the model holds no counts yet: call fit first")
@@ -137,14 +137,16 @@ def walk_up(
     before = np.zeros((*rows, N + 1), np.int64)  # the empty context
     for grams in levels:
         yield grams, before
+        if grams is levels[-1]:
+            return
         found = grams.find(before[..., :-1], ids)
         before = np.insert(found, 0, -1, axis=-1)
 
 # %% ../chapters/17_ngrams.ipynb #3c6d5543
 def walk_down(levels: list[Grams] | None, ids: np.ndarray):
     """The parts of P at the N + 1 places of each row of ids (..., N): the
-    unigram (V,); the shares that are left for it (places,); and for every
-    longer context the row, token and share of what was seen after it."""
+    unigram (V,); the shares that are left for it (places,); and for each
+    longer length the place, token and share of what was seen."""
     (single, empty), *longer = walk_up(levels, ids)
     seen, left = [], np.ones(empty.size)
     for grams, before in reversed(longer):
@@ -200,7 +202,8 @@ class KneserNey:
         """P of every token at the places of rows of tokens (..., N): before
         the first, and after each. (..., N + 1, V), every sum is 1."""
         V, shape = self.vocab_size, np.shape(tokens)
-        ids = row_of_ids(np.ravel(tokens) if shape else tokens, V, 0)
+        ids = np.ravel(tokens) if shape else tokens  # no single number
+        ids = row_of_ids(ids, V, 0)
         unigram, left, seen = walk_down(self.levels, ids.reshape(shape))
 
         def moved(numbers):

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 
 # In the environment: whose kernels they are (a Python), a colon, and where the socket is.
@@ -77,7 +78,12 @@ def serve(place):
     listener.listen(64)
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         client, _ = listener.accept()
-        if not os.fork():
+        with (
+            warnings.catch_warnings()
+        ):  # of threads: those of the libraries are at rest, and begun anew
+            warnings.simplefilter("ignore", DeprecationWarning)
+            number = os.fork()
+        if not number:
             listener.close()
             become_kernel(client)
             return

@@ -65,7 +65,7 @@ import json, os, random, sys, threading
 import numpy
 print(json.dumps({
     "imported": [name in sys.modules for name in ("torch", "torch._dynamo", "matplotlib.pyplot")],
-    "folder": os.getcwd(), "path": sys.path, "argv": sys.argv[0], "number": os.getpid(), "mine": os.environ.get("MINE"),
+    "folder": os.getcwd(), "path": sys.path, "argv": sys.argv[0], "number": os.getpid(), "input": os.readlink("/proc/self/fd/0"), "mine": os.environ.get("MINE"),
     "backend": __import__("matplotlib").get_backend(), "drawn": [random.random(), numpy.random.rand()],
     "parent": os.getppid()}))
 """
@@ -109,7 +109,9 @@ def test_a_kernel_is_interrupted_and_goes_on(warm, kernel):
 
 def test_a_kernel_ends_with_what_jupyter_started_and_the_other_way_round(warm, kernel):
     manager, run = kernel()
-    number = json.loads(run(ABOUT)[1])["number"]
+    about = json.loads(run(ABOUT)[1])
+    number = about["number"]
+    assert about["input"] == os.readlink(f"/proc/{manager.provisioner.process.pid}/fd/0")
     os.kill(manager.provisioner.process.pid, signal.SIGKILL)
     assert ended(number)
     manager, run = kernel()

@@ -92,8 +92,6 @@ def serve(place):
 
 def become_kernel(client):
     """In a process of its own: take over what the client has, tell it the number of the process, and run."""
-    import random
-
     import ipykernel.kernelapp
     import numpy
 
@@ -110,8 +108,7 @@ def become_kernel(client):
     sys.argv = [importlib.util.find_spec("ipykernel_launcher").origin, *arguments]
     sys.path.remove(str(Path(__file__).parents[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    random.seed()
-    numpy.random.seed()
+    numpy.random.seed()  # Python's own is begun anew by a fork
     client.sendall(b"%d\n" % os.getpid())
 
     def end_with_client():

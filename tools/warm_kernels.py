@@ -78,9 +78,8 @@ def serve(place):
     listener.listen(64)
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         client, _ = listener.accept()
-        with (
-            warnings.catch_warnings()
-        ):  # of threads: those of the libraries are at rest, and begun anew
+        with warnings.catch_warnings():
+            # Of threads: those of the libraries are at rest, and begun anew.
             warnings.simplefilter("ignore", DeprecationWarning)
             number = os.fork()
         if not number:
@@ -104,7 +103,6 @@ def become_kernel(client):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    os.environ["JPY_PARENT_PID"] = str(os.getppid())
     sys.argv = [importlib.util.find_spec("ipykernel_launcher").origin, *arguments]
     sys.path.remove(str(Path(__file__).parents[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

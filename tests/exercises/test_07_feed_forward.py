@@ -1,4 +1,4 @@
-"""The checks of chapter 06 accept right answers and name the commonest wrong ones."""
+"""The checks of the feed-forward exercises accept right answers and name the commonest wrong ones."""
 
 import numpy as np
 import torch

@@ -100,7 +100,7 @@ def test_knock_out():
     assert says("check_knock_out", by_odds).startswith("Right")
     assert says("check_knock_out", by_lists).startswith("Right")
     assert says("check_knock_out", lambda w, j: np.array(by_lists(w, j))).startswith("Right")
-    assert "row j" in says("check_knock_out", lambda w, j: divided(row(w, j)))
+    assert "still gets a weight" in says("check_knock_out", lambda w, j: divided(row(w, j)))
     assert "Row j still" in says("check_knock_out", lambda w, j: divided(row(emptied(w, j), j)))
     assert "keepdim" in says("check_knock_out", lambda w, j: divided(emptied(w, j), keep=False))
     assert "columns sum" in says("check_knock_out", lambda w, j: divided(emptied(w, j), 0))
@@ -109,11 +109,12 @@ def test_knock_out():
         lambda w, j: w.masked_fill(torch.arange(len(w)) == j, -math.inf).softmax(-1),
     )
     assert "passed in was changed" in says("check_knock_out", in_place)
-    assert "row j" in says("check_knock_out", row)
+    assert "still gets a weight" in says("check_knock_out", row)
     assert "no longer sum" in says("check_knock_out", emptied)
     assert "columns sum" in says("check_knock_out", lambda w, j: w / w.sum(0))
     assert "softmax of weights" in says("check_knock_out", lambda w, j: emptied(w, j).softmax(-1))
-    assert "other odds stay" in says("check_knock_out", lambda w, j: w)
+    assert "still gets a weight" in says("check_knock_out", lambda w, j: w)
+    assert "other odds stay" in says("check_knock_out", lambda w, j: divided(emptied(w, j) ** 2))
     assert "stays (T, T)" in says("check_knock_out", lambda w, j: w[:, :4])
 
 

@@ -126,7 +126,7 @@ def test_in_bfloat16_it_loses_no_more_than_the_plain_rounds(shape):
 @pytest.mark.parametrize("tall", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_no_product_is_blown_up(dtype, tall):
-    """Four rows hold nearly all: rounding then makes eigenvalues below 0, which grow in one product."""
+    """Four rows hold nearly all: many rounds in one product would not notice what rounding did to the least."""
     torch.manual_seed(0)
     few = torch.linalg.qr(torch.randn(200, 256, 4))[0].mT
     turned = torch.linalg.qr(torch.randn(200, 4, 4))[0]

@@ -17,7 +17,7 @@ def not_written(*_):
 
 
 @pytest.mark.parametrize(
-    "answer", [math.log(6), 1.79, torch.tensor(6.0).log(), 1.7918, np.log(6), "1.79"]
+    "answer", [math.log(10), 2.3, torch.tensor(10.0).log(), 2.3026, np.log(10), "2.30"]
 )
 def test_first_loss_right(answer):
     assert verdict(CHAPTER, "check_first_loss", answer).startswith("Right")
@@ -27,16 +27,16 @@ def test_first_loss_right(answer):
     ("answer", "hint"),
     [
         (None, "Not yet"),
-        (2.585, "bits"),
-        (0.778, "base 10"),
-        (-1.79, "sign"),
-        (1 / 6, "probability"),
-        (5 / 6, "share of wrong"),
-        (6, "take the logarithm"),
+        (3.322, "bits"),
+        (1.0, "base 10"),
+        (-2.3, "sign"),
+        (1 / 10, "probability"),
+        (9 / 10, "share of wrong"),
+        (10, "take the logarithm"),
         (0, "certainty"),
         (1.39, "Not this"),
-        ("ln 6", "give one number"),
-        ((1.79,), "give one number"),
+        ("ln 10", "give one number"),
+        ((2.3,), "give one number"),
     ],
 )
 def test_first_loss_wrong(answer, hint):

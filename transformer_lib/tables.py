@@ -213,8 +213,8 @@ def by_content(rows: list[TableRow], name: str) -> tuple[int, int]:
 
 # %% ../chapters/25_tables.ipynb #c24-040
 def rows_of(text: str, name: str) -> tuple[str, list[TableRow]]:
-    """What form a table has, and its rows. The suffix of the name decides,
-    or the first line where there is none."""
+    """What form a table has, by the suffix of its name or by its first line,
+    and its rows."""
     suffix = Path(name).suffix.lower()
     first = text.lstrip("\n").split("\n", 1)[0]
     if suffix in (".jsonl", ".ndjson", ".json") or first[:2] in ('{"', "[{"):

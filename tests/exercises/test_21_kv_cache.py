@@ -107,13 +107,13 @@ def test_bug_right(answer):
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (twice, "how often each token is fed"),
+        (twice, "New id 2 is not"),
         (uncached, "more than once"),
         (lambda d, ids, n: ids + repaired(d, ids, n), "without the prompt"),
-        (lambda d, ids, n: [0] * n, "still differs"),
+        (lambda d, ids, n: [0] * n, "New id 1 is not"),
         (lambda d, ids, n: repaired(d, ids, n + 1), "returns 13"),
         (lambda d, ids, n: repaired(d, ids, n + 1)[1:], "first new id is missing"),
-        (no_prefill, "still differs"),
+        (no_prefill, "is not what greedy"),
         (lambda d, ids, n: 3, "stopped with"),
         (lambda d, ids, n: "text", "stopped with"),
         (lambda *_: None, "Not yet"),

@@ -190,7 +190,7 @@ def loop_options(
     options = {name: settings[name] for name in ("learning_rate", "seed")}
     options |= {"steps": steps, "evaluate": best, "average": AVERAGED}
     options |= {"evaluate_every": max(1, math.ceil(steps / 20)), "muon": muon}
-    if until:  # evaluate at the steps of the first run, and find nothing
+    if until:  # stop is asked after an evaluation: one that finds nothing
         options["evaluate"] = lambda _: math.nan
         options["stop"] = lambda history: len(history.losses) >= until
     return options

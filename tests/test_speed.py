@@ -5,13 +5,15 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tools.notebooks import ROOT
 from transformer_lib import speed
 from transformer_lib.attention_head import attention_mask, attention_weights
-from transformer_lib.speed import attention
+from transformer_lib.multi_head_attention import MultiHeadAttention
+from transformer_lib.speed import attention, saved_bytes
 
 UNITS = [(True, False), (False, True), (False, False)]  # AMX, AMD's AVX-512
 WAYS = ["_written_out", "_in_float32"]
@@ -348,3 +350,15 @@ def test_adamw_saves_after_somebody_asked_for_a_state_that_is_empty():
     ours, _, a, _ = two_optimizers(SHAPES)
     assert not a.state[ours[0]]
     assert a.state_dict()["state"] == {0: {}}
+
+
+def test_saved_bytes_counts_each_piece_of_memory_once_without_parameters_and_inputs():
+    model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    x = torch.randn(7, 3, requires_grad=True)
+    between = 7 * 5 * 4  # the ReLU's output: for itself and for the layer behind it
+    assert saved_bytes(model, x) == between
+    with torch.no_grad():
+        assert saved_bytes(model, x) == 0
+    layer, x = MultiHeadAttention(4, 2), torch.randn(1, 8, 4, requires_grad=True)
+    maps, none = (saved_bytes(layer, x, None, return_attention=way) for way in (True, False))
+    assert maps - none == 4 * (2 * 8 * 8 - 2 * 8 - 3 * 4 * 4)  # chapter 6 has the formulas

@@ -9,11 +9,29 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention_head import attention_mask
 from .feed_forward import drop
+
+# %% ../chapters/32_speed.ipynb #c28-028
+def saved_bytes(model: nn.Module, *inputs: Any, **options: Any) -> int:
+    """Bytes that model(*inputs, **options) saves for its backward pass,
+    beside its parameters and inputs."""
+    saved = {}
+
+    def keep(tensor):
+        memory = tensor.untyped_storage()
+        saved[memory.data_ptr()] = memory.nbytes()
+        return tensor
+
+    given = [x for x in inputs if isinstance(x, Tensor)]
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(*inputs, **options)
+    for known in (*model.parameters(), *given):
+        saved.pop(known.untyped_storage().data_ptr(), None)
+    return sum(saved.values())
 
 # %% ../chapters/32_speed.ipynb #c28-048
 def _in_float32(q, k, v, mask, is_causal, dropout):

@@ -51,6 +51,8 @@ def test_compare():
     assert "once before the clock" in say("compare", timed(warm=False, middle=mean))
     assert "take turns" in say("compare", timed(turns=False))
     assert "median" in say("compare", timed(middle=mean))
+    stub = timed(warm=False, turns=False, middle=mean)
+    assert say("compare", stub) == "Not yet: for two equal models it gave 26.00, 1.40, 0.04"
 
 
 def test_honest():

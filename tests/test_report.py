@@ -216,6 +216,8 @@ def test_by_heart_tells_a_rise_from_noise():
         "after step 6 the validation loss rose from 2.000 to 2.500 at step 9; "
         "the weights of step 6 are kept"
     )
+    both = by_heart(History([3, 2, 1, 1, 1.5, 1.9], [(2, 3.0), (3, 2.0), (6, 2.5)]))
+    assert both.startswith("after step 3 the")  # the training loss was low, and rose
     assert "nothing says whether they are the best" in said()
 
 

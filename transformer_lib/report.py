@@ -64,7 +64,7 @@ def verdict(
 def beside_ngrams(
     model: Decoder, learned: Int[Tensor, "n"], judged: Int[Tensor, "m"]
 ) -> dict[str, Any]:
-    """The best n-gram model on the tokens that a decoder is judged by."""
+    """An n-gram model of what was learned beside a decoder."""
     ours = token_losses(model, judged)
     vocab_size = model.sizes["vocab_size"]
     counted = best_ngrams(learned, vocab_size)
@@ -151,9 +151,8 @@ def by_heart(history: History) -> str:
             f"at step {last}, the end, hardly higher; {kept}"
         )
     rose = f"the validation loss rose from {low:.3f} to {end:.3f}"
-    losses, span = history.losses, last - best
-    before, after = losses[max(0, best - span) : best], losses[best:last]
-    if sum(after) * len(before) < sum(before) * len(after):  # the means
+    losses, span = history.losses, history.evaluations[0][0]
+    if sum(losses[last - span : last]) < sum(losses[best - span : best]):
         return (
             f"from step {best} on it learned by heart: {rose} at step {last} "
             f"while the training loss fell; {kept}"

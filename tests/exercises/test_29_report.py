@@ -92,26 +92,66 @@ def stop(values, patience, first=True, margin=1.01, late=0):
     return len(values) - 1 - at + late >= patience and values[-1] > margin * low
 
 
+def by(rule, kept=min):
+    """What a run misses that stops when the rule says so."""
+
+    def missed(values, patience):
+        for n in range(1, len(values) + 1):
+            if rule(values[:n], patience):
+                return kept(values[:n]) - min(values)
+        return 0
+
+    return missed
+
+
+def lowest_when_it_stops(values, patience):
+    return min(values) + by(stop)(values, patience)
+
+
+def since_the_stop(values, patience):
+    """Below 0 where nothing lower comes."""
+    for n in range(1, len(values)):
+        if stop(values[:n], patience):
+            return min(values[:n]) - min(values[n:])
+    return 0
+
+
+def at_the_last_of_all(values, patience):
+    for n in range(len(values), 0, -1):
+        if stop(values[:n], patience):
+            return min(values[:n]) - min(values)
+    return 0
+
+
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (stop, "Right"),
+        (by(stop), "Right"),
         (lambda values, patience: None, "Not yet"),
-        (lambda values, patience: stop(values, patience, late=-1), "stop"),
-        (lambda values, patience: stop(values, patience, late=1), "Only one"),
-        (lambda values, patience: stop(values, patience, margin=1.0), "noise"),
-        (lambda values, patience: stop(values, patience, first=False), "the first one counts"),
-        (lambda values: True, "stopped with TypeError"),
-        (lambda v, p: len(v) - 1 - v.index(min(v)) >= p and v[-1] > min(v) + 0.01, "small loss"),
-        (lambda values, patience: stop(values, patience, margin=1.05), "small loss"),
-        (lambda values, patience: stop(values, patience, margin=1.004), "large loss"),
-        (lambda values, patience: stop(values, patience, margin=1.018), "more than one"),
-        (lambda v, p: stop([*v[:-1], max(v[v.index(min(v)) :])], p), "not the highest"),
-        (lambda v, p: len(v) > p and v[-1] > 1.01 * v[-1 - p], "however long ago"),
-        (lambda v, p: stop(v, p) and not stop(v, p, late=-1), "however long ago"),
-        (lambda v, p: p >= len(v) or stop(v, p), "The first evaluation of all"),
-        (lambda v, p: min(v[:-p]) <= min(v[-p:]) and stop(v, p), "stopped with ValueError"),
+        (lambda values, patience: 0, "stop, miss 1.5"),
+        (lambda values, patience: by(stop, max)(values, patience), "stop, miss 1.5"),
+        (lambda values, patience: -by(stop)(values, patience), "Upside down"),
+        (lowest_when_it_stops, "is what is kept"),
+        (since_the_stop, "nothing lower comes"),
+        (at_the_last_of_all, "stops once"),
+        (lambda values: 0, "stopped with TypeError"),
+        (by(lambda v, p: stop(v, p, late=-1)), "clearly above it: stop"),
+        (by(lambda v, p: stop(v, p, late=1)), "Only one"),
+        (by(lambda v, p: stop(v, p, margin=1.0)), "noise"),
+        (by(lambda v, p: stop(v, p, first=False)), "the first one counts"),
+        (
+            by(lambda v, p: len(v) - 1 - v.index(min(v)) >= p and v[-1] > min(v) + 0.01),
+            "small loss",
+        ),
+        (by(lambda v, p: stop(v, p, margin=1.05)), "small loss"),
+        (by(lambda v, p: stop(v, p, margin=1.004)), "large loss"),
+        (by(lambda v, p: stop(v, p, margin=1.018)), "more than one"),
+        (by(lambda v, p: stop([*v[:-1], max(v[v.index(min(v)) :])], p)), "not the highest"),
+        (by(lambda v, p: len(v) > p and v[-1] > 1.01 * v[-1 - p]), "however long ago"),
+        (by(lambda v, p: stop(v, p) and not stop(v, p, late=-1)), "however long ago"),
+        (by(lambda v, p: p >= len(v) or stop(v, p)), "The first evaluation of all"),
+        (by(lambda v, p: min(v[:-p]) <= min(v[-p:]) and stop(v, p)), "stopped with ValueError"),
     ],
 )
-def test_stop(answer, said):
-    assert said in verdict(CHAPTER, "check_stop", answer)
+def test_missed(answer, said):
+    assert said in verdict(CHAPTER, "check_missed", answer)

@@ -233,7 +233,7 @@ def distillation_loss(
     exact = torch.promote_types(logits.dtype, torch.float32)
     log_p = logits.log_softmax(-1, dtype=exact)
     like = {"dtype": exact, "device": logits.device}
-    q = share * teacher.distributions(tokens.cpu(), **like)[:, 1:]
+    q = teacher.distributions(tokens.cpu(), **like)[:, 1:].mul_(share)
     follows = targets.long().clamp(min=0)[..., None]  # (B, T, 1)
     q.scatter_add_(-1, follows, torch.full(follows.shape, 1 - share, **like))
     each = -(q * log_p).sum(-1)  # (B, T)

@@ -1,8 +1,10 @@
 """The pages that are made from the chapters for a course: the index of exercises, and the minutes."""
 
+import ast
 import copy
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +68,34 @@ def test_no_solution_is_answered_with_not_yet(path):
         elif within:
             shown.append(notebooks.printed(cell))
     assert not [said for said in shown if "Not yet" in said]
+
+
+@every_chapter
+def test_only_a_solved_exercise_is_answered_with_right_and_a_colon(path):
+    """The marking guide counts these lines."""
+    solved, within, checks = [], False, []
+    for cell in notebooks.read(path).cells:
+        if cell.cell_type == "markdown":
+            starts, ends = (
+                cell.source.rfind("{solution-start}"),
+                cell.source.rfind("{solution-end}"),
+            )
+            if starts > ends:
+                solved.append("")
+            within = starts > ends or within and ends < 0
+        elif "exercise-check" in notebooks.tags(cell):
+            checks.append(cell.source)
+        elif within:
+            solved[-1] += notebooks.printed(cell)
+        else:
+            assert not re.search(r"(?m)^Right:", notebooks.printed(cell))
+    assert len(solved) == len(checks)
+    assert all(re.search(r"(?m)^Right:", said) for said in solved)
+    for check in checks:
+        said = [node.value for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Constant)]
+        said = [text for text in said if isinstance(text, str) and text.startswith("Right:")]
+        # One message; the exercise of which number to compare has two right answers.
+        assert len(said) == 1 + check.startswith("def check_compare(answer)"), said
 
 
 def notebook(folder, name, *cells):
@@ -189,18 +219,26 @@ def test_marking_counts_what_was_solved_and_nothing_else(tmp_path):
     hand_in("c_nothing", "print('Not yet')")
     hand_in("d_other_kernel", "1 / 0", "print('Right: a')", "print('Right: a')", kernel="mine")
     hand_in("e_two", "print('Right: a')\nprint('no')\nprint('Right: b')")
+    hand_in("f_wrong", "print('Right for small numbers')\nprint('Right, but slow')")
     text = (ROOT / "book" / "teaching.md").read_text("utf-8")
     block = text.split("To see what was solved")[1].split("```bash\n")[1].split("```")[0]
     block = block.replace(".venv/bin/jupyter", str(Path(sys.executable).with_name("jupyter")))
-    said = subprocess.run(
-        ["sh", "-c", block], cwd=tmp_path, capture_output=True, text=True
-    ).stdout.split("\n")
-    assert [line.split() for line in said if line] == [
+
+    def marked():
+        said = subprocess.run(["sh", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+        return [line.split() for line in said.stdout.split("\n") if line]
+
+    assert marked() == [
         ["DID", "NOT", "RUN:", "handed_in/a_stops.ipynb"],
         ["DID", "NOT", "RUN:", "handed_in/b_broken.ipynb"],
         ["1", "marked/d_other_kernel.ipynb"],
         ["2", "marked/e_two.ipynb"],
     ]
+    shutil.rmtree(tmp_path / "marked")
+    for path in sorted((tmp_path / "handed_in").iterdir())[:-2]:
+        path.unlink()
+    (tmp_path / "handed_in" / "f_wrong.ipynb").unlink()
+    assert marked() == [["2", "marked/e_two.ipynb"]]
 
 
 @every_chapter

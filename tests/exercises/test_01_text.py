@@ -19,7 +19,7 @@ def test_majority():
         best = max(sorted(set(train)), key=train.count)
         return sum(label == best for label in test) / len(test)
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda train, test: None).startswith("Not yet")
     assert "peeks" in say(lambda train, test: max(Counter(test).values()) / len(test))
     assert "share in training" in say(lambda train, test: max(Counter(train).values()) / len(train))
@@ -33,14 +33,14 @@ def test_majority():
     assert "share that is wrong" in say(lambda train, test: 1 - right(train, test))
     assert "one number" in say(lambda train, test: ("a", right(train, test)))
     for other in (Fraction, np.float32, torch.tensor):
-        assert say(lambda train, test: other(right(train, test))).startswith("Right")  # noqa: B023
+        assert say(lambda train, test: other(right(train, test))).startswith("Right:")  # noqa: B023
 
 
 def test_different():
     def say(answer):
         return verdict(CHAPTER, "check_different", answer)
 
-    assert say(3).startswith("Right") and say(np.int64(3)).startswith("Right")
+    assert say(3).startswith("Right:") and say(np.int64(3)).startswith("Right:")
     assert say(None).startswith("Not yet")
     assert "two spellings of é" in say(4) and "make no difference" in say(6)
     assert "make no difference" in say(5)
@@ -91,8 +91,8 @@ def test_shared():
                 found.add(p.source)
         return found
 
-    assert say(right).startswith("Right")
-    assert say(lambda passages: sorted(right(passages))).startswith("Right")
+    assert say(right).startswith("Right:")
+    assert say(lambda passages: sorted(right(passages))).startswith("Right:")
     assert say(lambda passages: None).startswith("Not yet")
     assert "twice in one source" in say(loose)
     assert "white space" in say(raw)
@@ -116,7 +116,7 @@ def test_shared():
             owners.setdefault(normal(p.text), set()).add(p.source)
         yield from (s for many in owners.values() if len(many) > 1 for s in many)
 
-    assert say(one_by_one).startswith("Right")
+    assert say(one_by_one).startswith("Right:")
     assert "not ['a']: both sources" in say(lambda passages: iter("a"))
     assert "three sources" in say(of_two)
     assert "both sources" in say(neighbours)
@@ -142,7 +142,7 @@ def test_once():
     def rewritten(passages):
         return [replace(p, text=" ".join(p.text.split())) for p in right(passages)]
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda passages: None).startswith("Not yet")
     assert "One copy" in say(lambda passages: sorted(first(passages), key=passages.index))
     assert "normalize_text" in say(raw)

@@ -13,7 +13,7 @@ def test_twins():
     def say(answer):
         return verdict(CHAPTER, "check_twins", answer)
 
-    assert say(0.89).startswith("Right") and say(0.889).startswith("Right")
+    assert say(0.89).startswith("Right:") and say(0.889).startswith("Right:")
     assert "where the test line itself is" in say(0.8)
     assert say(None).startswith("Not yet")
     assert "share of lines" in say(0.2)
@@ -25,7 +25,7 @@ def test_twins():
     assert "percentage" in say(88.9)
     assert "one number" in say((0.8,)) and "one number" in say("four in five")
     for other in (Fraction(8, 9), np.float64(0.889), torch.tensor(0.889)):
-        assert say(other).startswith("Right")
+        assert say(other).startswith("Right:")
 
 
 def test_seen_unseen():
@@ -42,7 +42,7 @@ def test_seen_unseen():
         parts = [sum(p) / len(test if whole else p) if p else None for p in (seen, new)]
         return parts[::-1] if swap else parts
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *_: None).startswith("Not yet")
     assert "exchanged" in say(lambda *a: right(*a, swap=True))
     assert "case and white space" in say(lambda *a: right(*a, same=str))
@@ -92,7 +92,7 @@ def test_seen_unseen():
         hits = torch.tensor(correct).float()
         return tuple(hits[side].mean() if side.any() else None for side in (inside, ~inside))
 
-    assert say(by_mask).startswith("Right")
+    assert say(by_mask).startswith("Right:")
 
 
 def test_divide():
@@ -111,7 +111,7 @@ def test_divide():
         n = round(share * len(mixed))
         return mixed[n:], mixed[:n]
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "both sides" in say(by_passage)
     assert "same seed" in say(lambda p, share, seed: right(p, share, None))
@@ -150,7 +150,7 @@ def test_divide():
             p for p in passages if coin[p.source] < share
         )
 
-    assert say(by_name).startswith("Right")
+    assert say(by_name).startswith("Right:")
 
 
 def test_size():
@@ -159,9 +159,9 @@ def test_size():
 
     two = (1600, 3600)
     for right in (two, list(two), ("1600", "3600"), np.array(two), torch.tensor(two)):
-        assert say(right).startswith("Right")
-    assert say((1601, 3602.25)).startswith("Right")  # a root that was rounded up
-    assert say((Fraction(1600), 1600 * 1.5**2)).startswith("Right")
+        assert say(right).startswith("Right:")
+    assert say((1601, 3602.25)).startswith("Right:")  # a root that was rounded up
+    assert say((Fraction(1600), 1600 * 1.5**2)).startswith("Right:")
     assert say(None).startswith("Not yet")
     assert "exchanged" in say((3600, 1600))
     for wrong in (1600, "1600 3600", (1600,), (1, 2, 3), {"a": 1, "b": 2}, np.eye(2)):

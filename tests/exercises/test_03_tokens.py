@@ -14,7 +14,7 @@ def test_count():
     def say(answer):
         return verdict(CHAPTER, "check_count", answer)
 
-    assert say((22, 12)).startswith("Right") and say([22, 12]).startswith("Right")
+    assert say((22, 12)).startswith("Right:") and say([22, 12]).startswith("Right:")
     assert say(None).startswith("Not yet")
     assert "two bytes" in say((22, 10))
     assert "two letters take two" in say((22, 11))
@@ -22,23 +22,23 @@ def test_count():
     assert "exchanged" in say((12, 22))
     assert "bytes" in say((21, 13))
     assert "pair" in say(22) and "pair" in say("two") and "pair" in say((22, 12, 0))
-    assert say(np.array([22, 12])).startswith("Right")
-    assert say(torch.tensor([22, 12])).startswith("Right")
+    assert say(np.array([22, 12])).startswith("Right:")
+    assert say(torch.tensor([22, 12])).startswith("Right:")
 
 
 def test_per_word():
     def say(answer):
         return verdict(CHAPTER, "check_per_word", answer)
 
-    assert say(lambda p, t, w: p ** (t / w)).startswith("Right")
+    assert say(lambda p, t, w: p ** (t / w)).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "loss that adds up" in say(lambda p, t, w: p * t / w)
     assert "upside down" in say(lambda p, t, w: p ** (w / t))
     assert "exponential" in say(lambda p, t, w: math.log(p) * t / w)
     assert "logarithm" in say(lambda p, t, w: math.exp(p * t / w))
     assert "31.6" in say(lambda p, t, w: 7.0)
-    assert say(lambda p, t, w: round(p ** (t / w), 1)).startswith("Right")
-    assert say(lambda p, t, w: torch.tensor(p).log().mul(t / w).exp()).startswith("Right")
+    assert say(lambda p, t, w: round(p ** (t / w), 1)).startswith("Right:")
+    assert say(lambda p, t, w: torch.tensor(p).log().mul(t / w).exp()).startswith("Right:")
     assert "divided the perplexity" in say(lambda p, t, w: p * w / t)
     assert "do not round" in say(lambda p, t, w: p ** (t // w))
     assert "sign" in say(lambda p, t, w: math.exp(-math.log(p) * t / w))
@@ -82,7 +82,7 @@ def test_join():
             else right(word, pair)
         )
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "no symbol 'a'" in say(stub)
     assert "first of two" in say(once)
@@ -106,15 +106,15 @@ def test_row():
         tokenizer.encode_special_tokens = False
         return right(texts, tokenizer)
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "not the spelling" in say(lambda texts, t: t.encode("<end>".join(texts) + "<end>").ids)
     assert "last text" in say(lambda *a: right(*a)[:-1])
     assert "forged" in say(forged)
     assert "followed by END" in say(lambda *a: [*right(*a)][::-1])
     assert "TypeError" in say(lambda texts: 0)
-    assert say(lambda *a: torch.tensor(right(*a))).startswith("Right")
-    assert say(lambda *a: np.array(right(*a))).startswith("Right")
+    assert say(lambda *a: torch.tensor(right(*a))).startswith("Right:")
+    assert say(lambda *a: np.array(right(*a))).startswith("Right:")
     assert "for each text" in say(lambda texts, t: [[*t.encode(x).ids, END] for x in texts])
     for kind in (torch.tensor, np.array):
         assert "for each text" in say(

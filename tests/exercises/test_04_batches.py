@@ -13,14 +13,14 @@ def test_steps():
     def say(answer):
         return verdict(CHAPTER, "check_steps", answer)
 
-    assert say([31, 8, 3, 7]).startswith("Right")
+    assert say([31, 8, 3, 7]).startswith("Right:")
     assert say(None).startswith("Not yet")
     assert "full batches" in say((32, 8, 3, 4))
     assert "from 0" in say((31, 8, 4, 8))
     assert "first two are right" in say((31, 8, 3, 6))
     assert "1000 =" in say((30, 8, 3, 7))
-    assert say(np.array([31, 8, 3, 7])).startswith("Right")
-    assert say(torch.tensor([31, 8, 3, 7])).startswith("Right")
+    assert say(np.array([31, 8, 3, 7])).startswith("Right:")
+    assert say(torch.tensor([31, 8, 3, 7])).startswith("Right:")
     assert "four numbers" in say(31) and "four numbers" in say((31, 8))
     assert "four numbers" in say("31 8 3 7")
 
@@ -33,7 +33,7 @@ def test_cut():
         places = starts.unsqueeze(1) + torch.arange(T).unsqueeze(0)
         return tokens[places], tokens[places + shift]
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "answer is in the question" in say(lambda *a: right(*a, shift=0))
     assert "one token earlier" in say(lambda *a: (right(*a)[0], right(*a)[0] - 1))
@@ -79,7 +79,7 @@ def test_cut():
         every = tokens.as_strided((len(tokens) - T, T + 1), (1, 1))[starts]
         return torch.stack([every[:, :-1], every[:, 1:]])
 
-    assert all(say(each).startswith("Right") for each in (in_numpy, once_a_shift, strided))
+    assert all(say(each).startswith("Right:") for each in (in_numpy, once_a_shift, strided))
     assert "IndexError" in say(lambda *a: [][0])
 
 
@@ -103,7 +103,7 @@ def test_loader():
         part = step % (count // B)
         return torch.randperm(count)[part * B : (part + 1) * B]
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "twice in epoch 0" in say(stub)
     assert "global generator" in say(touching)
@@ -141,7 +141,7 @@ def test_loader():
         order = np.random.default_rng((seed, epoch)).permutation(count)
         return order[part * B : (part + 1) * B]
 
-    assert say(listed).startswith("Right") and say(in_numpy).startswith("Right")
+    assert say(listed).startswith("Right:") and say(in_numpy).startswith("Right:")
 
     def seeds_random(step, *sizes):
         random.seed(step)
@@ -164,7 +164,7 @@ def test_buckets():
         order = sorted(range(len(lengths)), key=lambda i: -int(lengths[i]))
         return [torch.tensor(order[i : i + B]) for i in range(0, len(order), B)]
 
-    assert say(right).startswith("Right")
+    assert say(right).startswith("Right:")
     assert say(lambda *a: None).startswith("Not yet")
     assert "numbers of the sentences" in say(
         lambda lengths, B: list(lengths.sort().values.split(B))
@@ -177,11 +177,11 @@ def test_buckets():
     assert "TypeError" in say(lambda lengths: 0)
     assert "one tensor" in say(lambda lengths, B: lengths.argsort())
     assert "one tensor" in say(lambda lengths, B: [])
-    assert say(lambda lengths, B: lengths.argsort().tensor_split(13)).startswith("Right")
+    assert say(lambda lengths, B: lengths.argsort().tensor_split(13)).startswith("Right:")
     assert say(
         lambda lengths, B: [part.tolist() for part in lengths.argsort().split(B)]
-    ).startswith("Right")
-    assert say(lambda lengths, B: np.array_split(np.argsort(lengths), 13)).startswith("Right")
+    ).startswith("Right:")
+    assert say(lambda lengths, B: np.array_split(np.argsort(lengths), 13)).startswith("Right:")
 
 
 def test_pad_left():
@@ -227,7 +227,7 @@ def test_pad_left():
         lambda rows: (right(rows)[0].int(), right(rows)[1]),
         lambda rows: (right(rows)[0].to(torch.uint8), right(rows)[1]),
     ):
-        assert say(same).startswith("Right")
+        assert say(same).startswith("Right:")
     for wrong, word in (
         (lambda rows: None, "Not yet"),
         (lambda rows: right(rows)[0], "a pair"),
@@ -260,4 +260,4 @@ def test_pad_left():
         (lambda: 0, "TypeError"),
     ):
         said = say(wrong)
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")

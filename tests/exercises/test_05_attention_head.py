@@ -17,11 +17,13 @@ def say(check, answer):
 
 def test_shapes():
     right = [[3, 20, 12], [3, 20, 20], [12, 48]]
-    assert say("check_shapes", right).startswith("Right")
-    assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right")
-    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right")
-    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith("Right")
-    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right")
+    assert say("check_shapes", right).startswith("Right:")
+    assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right:")
+    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right:")
+    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith(
+        "Right:"
+    )
+    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right:")
     assert say("check_shapes", None).startswith("Not yet")
     assert "query.weight is missing" in say("check_shapes", right[:2])
     assert "D = 12" in say("check_shapes", ((3, 20, 48), (3, 20, 20), (12, 48)))
@@ -51,14 +53,14 @@ def test_attend():
         A = torch.einsum("bid,bjd->bij", q * q.shape[-1] ** -0.5, k).softmax(-1)
         return torch.einsum("bij,bjd->bid", A, v).double()
 
-    assert say("check_attend", loops).startswith("Right")
-    assert say("check_attend", lambda *qkv: loops(*qkv).tolist()).startswith("Right")
-    assert say("check_attend", lambda *qkv: list(loops(*qkv))).startswith("Right")
-    assert say("check_attend", with_numpy).startswith("Right")
-    assert say("check_attend", einsum).startswith("Right")
-    assert say("check_attend", F.scaled_dot_product_attention).startswith("Right")
+    assert say("check_attend", loops).startswith("Right:")
+    assert say("check_attend", lambda *qkv: loops(*qkv).tolist()).startswith("Right:")
+    assert say("check_attend", lambda *qkv: list(loops(*qkv))).startswith("Right:")
+    assert say("check_attend", with_numpy).startswith("Right:")
+    assert say("check_attend", einsum).startswith("Right:")
+    assert say("check_attend", F.scaled_dot_product_attention).startswith("Right:")
     assert say("check_attend", lambda q, k, v: F.softmax((q / 3) @ k.mT, dim=2) @ v).startswith(
-        "Right"
+        "Right:"
     )
     assert say("check_attend", lambda q, k, v: None).startswith("Not yet")
     assert say("check_attend", lambda q, k, v: q @ k @ v).startswith("Not yet")
@@ -89,8 +91,8 @@ def test_design():
         2,
         -2,
     )  # what is alive asks for an action that is no small word
-    assert say("check_design", (W_Q, W_K)).startswith("Right")
-    assert say("check_design", (W_Q.tolist(), W_K.long())).startswith("Right")
+    assert say("check_design", (W_Q, W_K)).startswith("Right:")
+    assert say("check_design", (W_Q.tolist(), W_K.long())).startswith("Right:")
     assert say("check_design", None).startswith("Not yet")
     assert say("check_design", 3).startswith("Not yet")
     assert "transposed" in say("check_design", (W_Q[:, :3].T, W_K[:, :3].T))
@@ -120,11 +122,11 @@ def test_window():
         ones = torch.ones(T, T, dtype=torch.bool)
         return ones.triu(-below) & ones.tril(above)
 
-    assert say("check_window", loops).startswith("Right")
-    assert say("check_window", lambda T, w: loops(T, w).tolist()).startswith("Right")
-    assert say("check_window", lambda T, w: list(loops(T, w))).startswith("Right")
-    assert say("check_window", lambda T, w: loops(T, w).numpy()).startswith("Right")
-    assert say("check_window", lambda T, w: band(T, w - 1, 0)).startswith("Right")
+    assert say("check_window", loops).startswith("Right:")
+    assert say("check_window", lambda T, w: loops(T, w).tolist()).startswith("Right:")
+    assert say("check_window", lambda T, w: list(loops(T, w))).startswith("Right:")
+    assert say("check_window", lambda T, w: loops(T, w).numpy()).startswith("Right:")
+    assert say("check_window", lambda T, w: band(T, w - 1, 0)).startswith("Right:")
     assert say("check_window", lambda T, w: None).startswith("Not yet")
     assert say("check_window", lambda T, w: loops(T)).startswith("Not yet")
     wrong = {
@@ -185,7 +187,7 @@ def test_leak():
             for m in (True, False)
         )
 
-    assert say("check_leak", by_gradient).startswith("Right")
+    assert say("check_leak", by_gradient).startswith("Right:")
 
     def by_map(head):
         x = torch.randn(2, 5, 8)
@@ -258,7 +260,7 @@ def test_same():
         shrinks,
         by_assert,
     ):
-        assert say("check_same", right).startswith("Right")
+        assert say("check_same", right).startswith("Right:")
     for wrong, word in (
         (lambda *given: None, "Not yet"),
         (lambda *given: 1 / 0, "Not yet"),
@@ -290,4 +292,4 @@ def test_same():
         (in_64_bits(near(1e-9, lambda b: b.max())), "all below 0"),
     ):
         said = say("check_same", wrong)
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")

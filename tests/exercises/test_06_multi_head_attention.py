@@ -20,11 +20,13 @@ def say(check, answer):
 
 def test_shapes():
     right = [[4, 9, 60], [4, 5, 9, 9], [12, 60]]
-    assert say("check_shapes", right).startswith("Right")
-    assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right")
-    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right")
-    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith("Right")
-    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right")
+    assert say("check_shapes", right).startswith("Right:")
+    assert say("check_shapes", tuple(map(torch.Size, right))).startswith("Right:")
+    assert say("check_shapes", [np.array(shape) for shape in right]).startswith("Right:")
+    assert say("check_shapes", [tuple(map(np.int64, shape)) for shape in right]).startswith(
+        "Right:"
+    )
+    assert say("check_shapes", [tuple(map(float, shape)) for shape in right]).startswith("Right:")
     assert say("check_shapes", None).startswith("Not yet")
     assert "key.weight is missing" in say("check_shapes", right[:2])
     assert "C wide" in say("check_shapes", ((4, 9, 12), (4, 5, 9, 9), (12, 60)))
@@ -74,11 +76,11 @@ def test_repair():
         joined = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
         return attention.projection(joined)
 
-    assert say("check_repair", loop).startswith("Right")
-    assert say("check_repair", lambda *a: list(loop(*a))).startswith("Right")
-    assert say("check_repair", sum_over_heads).startswith("Right")
-    assert say("check_repair", by_hand).startswith("Right")
-    assert say("check_repair", einsum).startswith("Right")
+    assert say("check_repair", loop).startswith("Right:")
+    assert say("check_repair", lambda *a: list(loop(*a))).startswith("Right:")
+    assert say("check_repair", sum_over_heads).startswith("Right:")
+    assert say("check_repair", by_hand).startswith("Right:")
+    assert say("check_repair", einsum).startswith("Right:")
     assert say("check_repair", lambda a, x: None).startswith("Not yet")
     assert say("check_repair", lambda a, x: a.nothing).startswith("Not yet")
     wrong = {
@@ -154,8 +156,8 @@ def test_to_torch():
             twin.out_proj.bias.copy_(attention.projection.bias)
         return twin
 
-    assert say("check_to_torch", by_slices).startswith("Right")
-    assert say("check_to_torch", built()).startswith("Right")
+    assert say("check_to_torch", by_slices).startswith("Right:")
+    assert say("check_to_torch", built()).startswith("Right:")
 
     def by_parameters(attention):
         twin = nn.MultiheadAttention(12, 3, batch_first=True)
@@ -165,7 +167,7 @@ def test_to_torch():
         twin.out_proj.bias = attention.projection.bias
         return twin.eval()
 
-    assert say("check_to_torch", by_parameters).startswith("Right")
+    assert say("check_to_torch", by_parameters).startswith("Right:")
     assert say("check_to_torch", lambda a: None).startswith("Not yet")
     assert "must be an nn.MultiheadAttention" in say("check_to_torch", lambda a: a)
     assert "drops weights" in say("check_to_torch", built(dropout=0.5))
@@ -237,12 +239,12 @@ def test_without():
             return part(x, return_attention=return_attention)
 
     assert "Without maps the head is still heard" in say("check_without", OnlyWithMaps)
-    assert say("check_without", changed(hook)).startswith("Right")
+    assert say("check_without", changed(hook)).startswith("Right:")
     assert "Rows and bias" in say("check_without", changed(rows_and_bias))
     assert "One column" in say("check_without", changed(one_column))
     assert "its average" in say("check_without", changed(silent_query))
-    assert say("check_without", changed(value_and_bias)).startswith("Right")
-    assert say("check_without", changed(columns)).startswith("Right")
+    assert say("check_without", changed(value_and_bias)).startswith("Right:")
+    assert say("check_without", changed(columns)).startswith("Right:")
     assert say("check_without", lambda a, h: None).startswith("Not yet")
     assert say("check_without", lambda a, h: a.heads[7]).startswith("Not yet")
     assert "nothing off" in say("check_without", changed(lambda copy, h: None))

@@ -28,12 +28,12 @@ def test_every_stub_is_told_so_and_no_error_escapes():
 
 
 def test_count():
-    assert says("check_count", lambda C: C * (8 * C + 5)).startswith("Right")
+    assert says("check_count", lambda C: C * (8 * C + 5)).startswith("Right:")
     assert says(
         "check_count", lambda C: sum(np.prod(n) for n in ((C, 4 * C), 4 * C, (4 * C, C), C))
-    ).startswith("Right")
-    assert says("check_count", lambda C: 8.0 * C**2 + 5 * C).startswith("Right")
-    assert says("check_count", lambda C: torch.tensor(8 * C * C + 5 * C)).startswith("Right")
+    ).startswith("Right:")
+    assert says("check_count", lambda C: 8.0 * C**2 + 5 * C).startswith("Right:")
+    assert says("check_count", lambda C: torch.tensor(8 * C * C + 5 * C)).startswith("Right:")
     assert "second layer has C biases too" in says("check_count", lambda C: 8 * C * C + 4 * C)
     assert "first layer has 4C biases too" in says("check_count", lambda C: 8 * C * C + C)
     assert "second layer alone" in says("check_count", lambda C: 4 * C * C + C)
@@ -85,9 +85,9 @@ def biases_added(first, second):
 
 
 def test_merge():
-    assert says("check_merge", merged).startswith("Right")
-    assert says("check_merge", by_probing).startswith("Right")
-    assert says("check_merge", by_parameters).startswith("Right")
+    assert says("check_merge", merged).startswith("Right:")
+    assert says("check_merge", by_probing).startswith("Right:")
+    assert says("check_merge", by_parameters).startswith("Right:")
     assert "transpose" in says("check_merge", in_the_other_order)
     assert "bias is not" in says("check_merge", biases_added)
     assert "transpose" in says("check_merge", lambda a, b: merged(a, b, weight=False))
@@ -104,11 +104,11 @@ def test_merge():
 
 
 def test_unit():
-    assert says("check_unit", lambda: ([1, 0, 0, -2.5], 0)).startswith("Right")
-    assert says("check_unit", lambda: (torch.tensor([1.0, 0, 0, -1]), 0.0)).startswith("Right")
-    assert says("check_unit", lambda: [np.array([1, 0, 0, -1]), [0]]).startswith("Right")
+    assert says("check_unit", lambda: ([1, 0, 0, -2.5], 0)).startswith("Right:")
+    assert says("check_unit", lambda: (torch.tensor([1.0, 0, 0, -1]), 0.0)).startswith("Right:")
+    assert says("check_unit", lambda: [np.array([1, 0, 0, -1]), [0]]).startswith("Right:")
     column = torch.tensor([[1], [0], [0], [-1]])
-    assert says("check_unit", lambda: (column, torch.zeros(1))).startswith("Right")
+    assert says("check_unit", lambda: (column, torch.zeros(1))).startswith("Right:")
     assert "living things" in says("check_unit", lambda: ([1, 0, 0, 0], 0))
     assert "all of the rest" in says("check_unit", lambda: ([1, 0, 0, -1], 0.5))
     assert "no thing" in says("check_unit", lambda: ([1, 0, 0, -3], 1))
@@ -134,8 +134,8 @@ def judge(network, C):
 
 
 def test_diagnose():
-    assert says("check_diagnose", judge).startswith("Right")
-    assert says("check_diagnose", lambda n, C: judge(n, C).title() + " ").startswith("Right")
+    assert says("check_diagnose", judge).startswith("Right:")
+    assert says("check_diagnose", lambda n, C: judge(n, C).title() + " ").startswith("Right:")
     assert 'A copy that is "no relu" was called "right"' in says(
         "check_diagnose", lambda n, C: "right" if judge(n, C) == "no relu" else judge(n, C)
     )

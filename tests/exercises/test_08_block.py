@@ -51,11 +51,11 @@ def norm_with_numpy(x):
 
 
 def test_norm():
-    assert says("check_norm", norm).startswith("Right")
-    assert says("check_norm", lambda x: list(norm(x))).startswith("Right")
-    assert says("check_norm", norm_in_loops).startswith("Right")
-    assert says("check_norm", norm_with_numpy).startswith("Right")
-    assert says("check_norm", lambda x: norm_in_loops(x).tolist()).startswith("Right")
+    assert says("check_norm", norm).startswith("Right:")
+    assert says("check_norm", lambda x: list(norm(x))).startswith("Right:")
+    assert says("check_norm", norm_in_loops).startswith("Right:")
+    assert says("check_norm", norm_with_numpy).startswith("Right:")
+    assert says("check_norm", lambda x: norm_in_loops(x).tolist()).startswith("Right:")
     both = says("check_norm", lambda x: norm(x, correction=1, eps=0, outside=1e-5))
     assert "C - 1" in both and "inside the root" in both
     both = says("check_norm", lambda x: norm(x, correction=1, eps=0))
@@ -72,7 +72,7 @@ def test_norm():
             (x - x.mean(-1)[..., None])
             * torch.rsqrt((x**2).mean(-1)[..., None] - x.mean(-1)[..., None] ** 2 + 1e-5)
         ),
-    ).startswith("Right")
+    ).startswith("Right:")
     assert "C - 1" in says("check_norm", lambda x: norm(x, correction=1))
     assert "over the positions" in says("check_norm", lambda x: norm(x, 1))
     assert "over the batch" in says("check_norm", lambda x: norm(x, 0))
@@ -153,7 +153,7 @@ def second_sum_from_the_norm(block, x):
 
 
 def test_repaired_names_the_norms():
-    assert says("check_repaired", block_with(first, second)).startswith("Right")
+    assert says("check_repaired", block_with(first, second)).startswith("Right:")
     assert "first norm is missing" in says("check_repaired", block_with(nothing, second))
     assert "Both norms" in says("check_repaired", block_with(nothing, nothing))
     assert "changed places" in says("check_repaired", block_with(second, first))
@@ -168,8 +168,8 @@ def test_repaired_names_the_norms():
 
 
 def test_repaired():
-    assert says("check_repaired", block_output).startswith("Right")
-    assert says("check_repaired", by_functions).startswith("Right")
+    assert says("check_repaired", block_output).startswith("Right:")
+    assert says("check_repaired", by_functions).startswith("Right:")
     assert "Both bugs" in says(
         "check_repaired", lambda b, x: b(x)[0]
     )  # it runs what the text shows
@@ -204,10 +204,10 @@ def biases_forgotten(block):
 
 
 def test_residuals():
-    assert says("check_residuals", by_large_input).startswith("Right")
-    assert says("check_residuals", all_weights_zero).startswith("Right")
+    assert says("check_residuals", by_large_input).startswith("Right:")
+    assert says("check_residuals", all_weights_zero).startswith("Right:")
     assert "False of a block with both" in says("check_residuals", biases_forgotten)
-    assert says("check_residuals", by_equation).startswith("Right")
+    assert says("check_residuals", by_equation).startswith("Right:")
     assert "stopped" in says("check_residuals", lambda b: torch.ones(2))
     assert "True of a block with the second only" in says("check_residuals", lambda b: True)
     assert "False of a block with both" in says("check_residuals", lambda b: False)
@@ -225,9 +225,9 @@ def test_variance():
             start = start + torch.tensor(v / (2 * layers if scaled else 1))
         return start
 
-    assert says("check_variance", right).startswith("Right")
-    assert says("check_variance", in_a_loop).startswith("Right")
-    assert says("check_variance", lambda *a: np.float32(right(*a))).startswith("Right")
+    assert says("check_variance", right).startswith("Right:")
+    assert says("check_variance", in_a_loop).startswith("Right:")
+    assert says("check_variance", lambda *a: np.float32(right(*a))).startswith("Right:")
     assert "not multiplied" in says(
         "check_variance", lambda s, v, L, k: s * (1 + (v if k else 2 * L * v))
     )

@@ -23,7 +23,7 @@ CHAPTER = "09_encoder"
     ],
 )
 def test_shapes_right(answer):
-    assert verdict(CHAPTER, "check_shapes", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_shapes", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def parameters(
     ],
 )
 def test_parameters_right(answer):
-    assert verdict(CHAPTER, "check_parameters", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_parameters", answer).startswith("Right:")
 
 
 def not_written(*_):
@@ -133,7 +133,7 @@ def by_columns(T, C, power=lambda c, C: (c - c % 2) / C):
     ],
 )
 def test_waves_right(answer):
-    assert verdict(CHAPTER, "check_waves", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_waves", answer).startswith("Right:")
 
 
 def halves(T, C):
@@ -199,7 +199,7 @@ def encode_by_loop(encoder, tokens, mask):
     ],
 )
 def test_bugs_right(answer):
-    assert verdict(CHAPTER, "check_bugs", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_bugs", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(

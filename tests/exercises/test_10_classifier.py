@@ -20,7 +20,7 @@ def not_written(*_):
     "answer", [math.log(10), 2.3, torch.tensor(10.0).log(), 2.3026, np.log(10), "2.30"]
 )
 def test_first_loss_right(answer):
-    assert verdict(CHAPTER, "check_first_loss", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_first_loss", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def inside_only(z):
     ],
 )
 def test_log_softmax_right(answer):
-    assert verdict(CHAPTER, "check_log_softmax", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_log_softmax", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_log_softmax_wrong(answer, hint):
     ],
 )
 def test_max_right(answer):
-    assert verdict(CHAPTER, "check_max", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_max", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def fit_clipped(model, tokens, labels, steps):
     ],
 )
 def test_stuck_right(answer):
-    assert verdict(CHAPTER, "check_stuck", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_stuck", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_cosine():
         done = max(0, step - warmup) / (steps - warmup)
         return min((step + 1) / warmup, half(done))
 
-    assert judge("check_cosine", right).startswith("Right")
+    assert judge("check_cosine", right).startswith("Right:")
     assert judge("check_cosine", lambda *_: None).startswith("Not yet")
     assert judge("check_cosine", lambda *_: 1 / 0).startswith("Not yet")
     for wrong, word in (
@@ -32,7 +32,7 @@ def test_cosine():
         (lambda s, n, w: 0.3, "Not this curve"),
     ):
         said = judge("check_cosine", wrong)
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")
 
 
 def test_clip():
@@ -44,9 +44,9 @@ def test_clip():
         norm = torch.cat([g.flatten() for g in gradients]).norm()
         return [g * limit / norm for g in gradients]
 
-    assert judge("check_clip", right).startswith("Right")
-    assert judge("check_clip", lambda g, m: (x for x in right(g, m))).startswith("Right")
-    assert judge("check_clip", lambda g, m: [x.double() for x in right(g, m)]).startswith("Right")
+    assert judge("check_clip", right).startswith("Right:")
+    assert judge("check_clip", lambda g, m: (x for x in right(g, m))).startswith("Right:")
+    assert judge("check_clip", lambda g, m: [x.double() for x in right(g, m)]).startswith("Right:")
     assert "is 0.998" in judge("check_clip", lambda g, m: [x * 0.998 for x in right(g, m)])
     assert "shapes" in judge(
         "check_clip", lambda g, m: [torch.cat([x.flatten() for x in right(g, m)])]
@@ -63,7 +63,7 @@ def test_clip():
         (lambda gs, m: [g * (right(gs, m)[0] is g) for g in right(gs, m)], "scale down only"),
     ):
         said = judge("check_clip", wrong)
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said
 
 
 def loop(order, rate_sign=1):
@@ -86,7 +86,7 @@ def test_repaired():
                 weight -= rate * gradient_of(step)
 
     for right in (loop(["back", "step", "zero"]), by_hand):
-        assert judge("check_repaired", right).startswith("Right")
+        assert judge("check_repaired", right).startswith("Right:")
     assert judge("check_repaired", lambda *_, **__: None).startswith("Not yet")
 
     def once(weight, gradient_of, steps, rate=0.1):
@@ -108,13 +108,13 @@ def test_repaired():
         (lambda *a, **k: by_hand(*a), "not by rate"),  # its own rate, not the one it was given
     ):
         said = judge("check_repaired", wrong)
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said
 
 
 def test_row():
     left = math.prod(1 - 0.01 * (1000 - step) / 1000 * 0.1 for step in range(1000))
     for right in (left, 0.61, "0.606", math.exp(-0.5), torch.tensor(left), np.float32(left)):
-        assert judge("check_row", right).startswith("Right")
+        assert judge("check_row", right).startswith("Right:")
     for wrong, word in (
         (None, "Not yet"),
         ("much", "one number"),
@@ -141,4 +141,4 @@ def test_row():
         (1e9, "at each step"),
     ):
         said = judge("check_row", wrong)
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")

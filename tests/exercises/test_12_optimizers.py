@@ -48,10 +48,10 @@ def test_adamw_step():
         return adamw(*(x.double() for x in (p, g, m, v)), *others)
 
     assert "averages squares" in judge("check_adamw_step", unsquared)
-    assert judge("check_adamw_step", in_64_bits).startswith("Right")
+    assert judge("check_adamw_step", in_64_bits).startswith("Right:")
     assert "after v has been corrected" in judge("check_adamw_step", early)
     assert "in place" in judge("check_adamw_step", squares)
-    assert judge("check_adamw_step", adamw).startswith("Right")
+    assert judge("check_adamw_step", adamw).startswith("Right:")
     for wrong, word in (
         (lambda *a: None, "Not yet"),
         (lambda *a: 1 / 0, "Not yet"),
@@ -135,7 +135,7 @@ def test_round():
         np.array([x, y], np.float32),
         torch.linalg.svdvals(rounds(torch.diag(torch.tensor([0.6, 0.8])), *NUMBERS, 1)),
     ):
-        assert judge("check_round", right).startswith("Right")
+        assert judge("check_round", right).startswith("Right:")
     for wrong, word in (
         (None, "Not yet"),
         (1.19, "two numbers"),
@@ -164,4 +164,4 @@ def test_round():
         ((-x, -y), "polynomial"),
     ):
         said = judge("check_round", wrong)
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")

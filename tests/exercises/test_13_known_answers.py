@@ -22,7 +22,7 @@ def test_shift():
         lambda T: F.one_hot((torch.arange(T) - 1) % T, T),
         lambda T: list(torch.eye(T).roll(1, 0)),
     ):
-        assert judge("check_shift", style).startswith("Right")
+        assert judge("check_shift", style).startswith("Right:")
     assert judge("check_shift", lambda T: None).startswith("Not yet")
     for wrong, word in (
         (lambda T: torch.tensor(right(T)).T, "transposed"),
@@ -36,12 +36,12 @@ def test_shift():
         (lambda T: torch.ones(T, T) / T, "Not this map"),
     ):
         said = judge("check_shift", wrong)
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said
 
 
 def test_mean():
     right = {"e": 0, "d": 0, "c": 1, "b": 0, "a": 1}
-    assert judge("check_mean", right).startswith("Right")
+    assert judge("check_mean", right).startswith("Right:")
     assert judge("check_mean", None).startswith("Not yet")
     assert judge("check_mean", dict.fromkeys("abcde")).startswith("Not yet")
     assert "keys" in judge("check_mean", {"a": True})
@@ -49,7 +49,7 @@ def test_mean():
     spelt = {key: str(bool(value)) for key, value in right.items()}
     assert "without quotes" in judge("check_mean", spelt)
     arrays = {key: np.bool_(value) for key, value in right.items()}
-    assert judge("check_mean", arrays).startswith("Right")
+    assert judge("check_mean", arrays).startswith("Right:")
     for key in right:
         assert f"about {key}" in judge("check_mean", right | {key: not right[key]})
 
@@ -72,7 +72,7 @@ def test_mask():
         lambda lengths, T: np.arange(T)[None] < np.array(lengths)[:, None],
         lambda lengths, T: torch.arange(T) < lengths[:, None],  # lengths as a tensor
     ):
-        assert judge("check_mask", style).startswith("Right")
+        assert judge("check_mask", style).startswith("Right:")
     assert judge("check_mask", lambda lengths, T: None).startswith("Not yet")
     for wrong, word in (
         (lambda n, T: ~right(n, T), "turn it around"),
@@ -86,7 +86,7 @@ def test_mask():
         (lambda n, T: right(n, T).int(), "torch.bool"),
     ):
         said = judge("check_mask", wrong)
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said
 
 
 def test_by_hand():
@@ -106,7 +106,7 @@ def test_by_hand():
         lambda T, s: np.roll(s * np.eye(T), -1, 0),
         lambda T, s: s * F.one_hot((torch.arange(T) - 1) % T, T).T,
     ):
-        assert judge("check_by_hand", style).startswith("Right")
+        assert judge("check_by_hand", style).startswith("Right:")
     assert judge("check_by_hand", lambda T, s: None).startswith("Not yet")
     for wrong, word in (
         (lambda T, s: right(T, s).T, "its right"),
@@ -117,4 +117,4 @@ def test_by_hand():
         (lambda T, s: torch.ones(T), "shape"),
     ):
         said = judge("check_by_hand", wrong)
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said

@@ -36,12 +36,12 @@ def test_stub_and_crash(check):
 
 def test_standard_error():
     right = verdict(NAME, "check_coin_error", lambda a, n: np.sqrt(a - a**2) / np.sqrt(n))
-    assert right.startswith("Right")
+    assert right.startswith("Right:")
 
     def by_answers(a, n):
         return statistics.pstdev([1] * round(a * n) + [0] * round(n - a * n)) / n**0.5
 
-    assert verdict(NAME, "check_coin_error", by_answers).startswith("Right")
+    assert verdict(NAME, "check_coin_error", by_answers).startswith("Right:")
     for wrong, word in (
         (lambda a, n: a * (1 - a) / n, "square root"),
         (lambda a, n: a * (1 - a) / n**0.5, "whole fraction"),
@@ -75,8 +75,8 @@ def test_majority():
         tied = sorted(set(train), key=lambda c: (c < "g", c))
         return test.count(max(tied, key=train.count)) / len(test)
 
-    assert verdict(NAME, "check_majority", right).startswith("Right")
-    assert verdict(NAME, "check_majority", by_counter).startswith("Right")
+    assert verdict(NAME, "check_majority", right).startswith("Right:")
+    assert verdict(NAME, "check_majority", by_counter).startswith("Right:")
     assert "alphabet" in verdict(NAME, "check_majority", first_seen)
     assert "alphabet" in verdict(NAME, "check_majority", in_some_order)
     for wrong, word in (
@@ -102,13 +102,13 @@ def test_class_accuracy():
         "check_class_accuracy",
         lambda m: [row[i] / sum(row) for i, row in enumerate(m.tolist())],
     )
-    assert right.startswith("Right")
+    assert right.startswith("Right:")
     for answer in (
         lambda m: torch.tensor(m).diag() / torch.tensor(m).sum(1),
         lambda m: {i: m[i, i] / m[i].sum() for i in range(3)},
         lambda m: (m[i, i] / m[i].sum() for i in range(3)),
     ):
-        assert verdict(NAME, "check_class_accuracy", answer).startswith("Right")
+        assert verdict(NAME, "check_class_accuracy", answer).startswith("Right:")
     for wrong, word in (
         (lambda m: m.diagonal() / m.sum(0), "columns"),
         (lambda m: 1 - m.diagonal() / m.sum(1), "wrong answers"),
@@ -138,8 +138,8 @@ def test_report():
     def by_pairs(curves):
         return statistics.mean(max(zip(v, t))[1] for v, t in curves)
 
-    assert verdict(NAME, "check_report", right).startswith("Right")
-    assert verdict(NAME, "check_report", by_pairs).startswith("Right")
+    assert verdict(NAME, "check_report", right).startswith("Right:")
+    assert verdict(NAME, "check_report", by_pairs).startswith("Right:")
     for wrong, word in (
         (lambda curves: max(max(t) for _, t in curves), "best run"),
         (lambda curves: np.mean([max(t) for _, t in curves]), "on the test"),

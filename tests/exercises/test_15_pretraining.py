@@ -30,7 +30,7 @@ def test_stub_and_crash(check):
 
 
 def test_count():
-    assert verdict(NAME, "check_count", [512, 410, 51]).startswith("Right")
+    assert verdict(NAME, "check_count", [512, 410, 51]).startswith("Right:")
     assert verdict(NAME, "check_count", None).startswith("Not yet")
     for wrong, word in (
         ((512, 512, 0), "8 in 10"),
@@ -60,7 +60,7 @@ def test_hide():
         return inputs, [[t if hide else -100 for t, hide in row] for row in pairs]
 
     for style in (right, by_lists, lambda *a: [np.array(part) for part in by_lists(*a)]):
-        assert verdict(NAME, "check_hide", style).startswith("Right")
+        assert verdict(NAME, "check_hide", style).startswith("Right:")
     for wrong, word in (
         (in_place, "clone"),
         (lambda t, p, m: (t.masked_fill(p, m), t), "All places"),
@@ -85,7 +85,7 @@ def test_guessing_loss():
         return F.cross_entropy(logits.flatten(0, 1), tokens.masked_fill(~hidden, 0).flatten())
 
     assert verdict(NAME, "check_guessing_loss", lambda l, t, h: rows(l, t)[h].mean()).startswith(
-        "Right"
+        "Right:"
     )
     for wrong, word in (
         (asked_for_zero, "token 0"),
@@ -104,7 +104,7 @@ def test_leaked():
         joined = "\n".join(train).casefold()
         return {text for text in test if text.casefold() in joined}
 
-    assert verdict(NAME, "check_leaked", right).startswith("Right")
+    assert verdict(NAME, "check_leaked", right).startswith("Right:")
     for wrong, word in (
         (lambda train, test: [t for t in test if t in train], "ignore the case"),
         (

@@ -10,13 +10,13 @@ RIGHT_SHAPES = ((8, 32, 1000), 240, 4, (8, 2, 32, 32))
 
 
 def test_shapes():
-    assert verdict(CHAPTER, "check_shapes", RIGHT_SHAPES).startswith("Right")
+    assert verdict(CHAPTER, "check_shapes", RIGHT_SHAPES).startswith("Right:")
     as_lists = [[8, 32, 1000], 240, 4, torch.Size([8, 2, 32, 32])]
-    assert verdict(CHAPTER, "check_shapes", as_lists).startswith("Right")
+    assert verdict(CHAPTER, "check_shapes", as_lists).startswith("Right:")
     as_tensors = [torch.tensor(part) for part in RIGHT_SHAPES]
-    assert verdict(CHAPTER, "check_shapes", as_tensors).startswith("Right")
+    assert verdict(CHAPTER, "check_shapes", as_tensors).startswith("Right:")
     as_arrays = [np.array(part) for part in RIGHT_SHAPES]
-    assert verdict(CHAPTER, "check_shapes", as_arrays).startswith("Right")
+    assert verdict(CHAPTER, "check_shapes", as_arrays).startswith("Right:")
     assert verdict(CHAPTER, "check_shapes", None).startswith("Not yet")
     for place, wrong, hint in (
         (0, (8, 64, 1000), "block_size"),
@@ -61,7 +61,7 @@ def test_shift():
         lambda t, m: torch.stack(right(t, m)),
         lambda t, m: [list(part) for part in right(t, m)],
     ):
-        assert verdict(CHAPTER, "check_shift", style).startswith("Right")
+        assert verdict(CHAPTER, "check_shift", style).startswith("Right:")
     assert verdict(CHAPTER, "check_shift", lambda t, m: None).startswith("Not yet")
 
     def not_written(tokens, mask):
@@ -112,7 +112,7 @@ def test_mean_loss():
         lambda x, y: nats(x.double(), y).sum() / (y >= 0).sum(),
         lambda x, y: torch.einsum("n->", nats(x, y)) / (y != -100).sum(),
     ):
-        assert verdict(CHAPTER, check, style).startswith("Right")
+        assert verdict(CHAPTER, check, style).startswith("Right:")
     assert verdict(CHAPTER, check, lambda *a: None).startswith("Not yet")
     for wrong, hint in (
         (lambda x, y: nats(x, y).mean(), "all positions"),
@@ -167,7 +167,7 @@ def score(weights, tokens, offset=1, first=False, over=None):
 def test_induction():
     check = "check_induction"
     for style in (score, by_matrix, by_memory):
-        assert verdict(CHAPTER, check, style).startswith("Right")
+        assert verdict(CHAPTER, check, style).startswith("Right:")
     assert verdict(CHAPTER, check, lambda w, t: None).startswith("Not yet")
     for options, hint in (
         ({"offset": 0}, "match itself"),
@@ -220,7 +220,7 @@ def without_bias(model):
 
 
 def test_tying_right():
-    assert verdict(CHAPTER, "check_tie", tied).startswith("Right")
+    assert verdict(CHAPTER, "check_tie", tied).startswith("Right:")
 
 
 @pytest.mark.parametrize(

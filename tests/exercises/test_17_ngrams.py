@@ -11,7 +11,7 @@ CHAPTER = "17_ngrams"
 
 def test_discount():
     for right in (4 / 10, Fraction(2, 5), torch.tensor(0.4), np.float32(0.4)):
-        assert verdict(CHAPTER, "check_discount", right).startswith("Right")
+        assert verdict(CHAPTER, "check_discount", right).startswith("Right:")
     assert verdict(CHAPTER, "check_discount", None).startswith("Not yet")
     for wrong, hint in (
         (4 / 7, "count double"),
@@ -51,8 +51,8 @@ def test_continuation():
             left.setdefault(b, set()).add(a)
         return left
 
-    assert verdict(CHAPTER, check, right).startswith("Right")
-    assert verdict(CHAPTER, check, by_places).startswith("Right")
+    assert verdict(CHAPTER, check, right).startswith("Right:")
+    assert verdict(CHAPTER, check, by_places).startswith("Right:")
     assert verdict(CHAPTER, check, lambda tokens: None).startswith("Not yet")
     assert "no left neighbour" in verdict(CHAPTER, check, around)
     assert "how many" in verdict(CHAPTER, check, sets)
@@ -76,14 +76,14 @@ def test_continuation():
 def test_per_word():
     check = "check_per_word"
     assert verdict(CHAPTER, check, lambda p, words: math.exp(-sum(p.tolist()) / words)).startswith(
-        "Right"
+        "Right:"
     )
     for right in (
         lambda p, words: torch.exp(-p.mean()) ** (len(p) / words),
         lambda p, words: np.exp(-p.numpy().sum() / words),
         lambda p, words: p.exp().prod() ** (-1 / words),
     ):
-        assert verdict(CHAPTER, check, right).startswith("Right")
+        assert verdict(CHAPTER, check, right).startswith("Right:")
     assert verdict(CHAPTER, check, lambda p, words: None).startswith("Not yet")
     for wrong, hint in (
         (lambda p, words: torch.exp(-p.mean()), "a token's"),
@@ -122,8 +122,8 @@ def test_interpolate():
     def no_clamp(row, lower, d, followers=3):
         return (row - d) / row.sum() + d * followers / row.sum() * lower
 
-    assert verdict(CHAPTER, check, by_loop).startswith("Right")
-    assert verdict(CHAPTER, check, by_numpy).startswith("Right")
+    assert verdict(CHAPTER, check, by_loop).startswith("Right:")
+    assert verdict(CHAPTER, check, by_numpy).startswith("Right:")
     unseen = verdict(CHAPTER, check, lambda row, *more: by_numpy(row / row.sum() * 8, *more))
     assert "without followers hands everything down" in unseen
     assert "clamp at 0." in verdict(CHAPTER, check, no_clamp)
@@ -132,7 +132,7 @@ def test_interpolate():
     def faulty(row, lower, d):
         return (row - d).clamp(min=0) / row.sum() + d * lower
 
-    assert verdict(CHAPTER, check, right).startswith("Right")
+    assert verdict(CHAPTER, check, right).startswith("Right:")
     assert verdict(CHAPTER, check, lambda *a: None).startswith("Not yet")
     assert "faulty" in verdict(CHAPTER, check, faulty)
     assert "Rescaling" in verdict(CHAPTER, check, lambda *a: faulty(*a) / faulty(*a).sum())

@@ -17,7 +17,7 @@ def test_perplexity():
         share = torch.tensor(counts) / sum(counts)
         return (torch.tensor(means) * share).sum().exp()
 
-    assert judge("check_perplexity", right).startswith("Right")
+    assert judge("check_perplexity", right).startswith("Right:")
     assert judge("check_perplexity", lambda *_: None).startswith("Not yet")
 
     def nats(means, counts):
@@ -32,12 +32,12 @@ def test_perplexity():
         (lambda m, c: 7.0, "is 7.000"),
     ):
         said = judge("check_perplexity", wrong)
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said
 
 
 def test_compare():
-    assert verdict("18_evaluation", "check_compare", "perplexity_per_word").startswith("Right")
-    assert verdict("18_evaluation", "check_compare", "bits_per_byte").startswith("Right")
+    assert verdict("18_evaluation", "check_compare", "perplexity_per_word").startswith("Right:")
+    assert verdict("18_evaluation", "check_compare", "bits_per_byte").startswith("Right:")
     assert verdict("18_evaluation", "check_compare", None).startswith("Not yet")
     assert "easier" in verdict("18_evaluation", "check_compare", "perplexity_per_token")
     assert "already seen" in verdict("18_evaluation", "check_compare", "train_loss")
@@ -48,7 +48,7 @@ def test_compare():
 @pytest.mark.parametrize(
     "per_word, said",
     [
-        (lambda nats, tokens, words: math.exp(nats) ** (tokens / words), "Right"),
+        (lambda nats, tokens, words: math.exp(nats) ** (tokens / words), "Right:"),
         (lambda nats, tokens, words: None, "Not yet"),
         (lambda nats, tokens, words: math.exp(nats) * tokens / words, "do not scale"),
         (lambda nats, tokens, words: math.exp(nats * words / tokens), "Upside down"),

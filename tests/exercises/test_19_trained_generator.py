@@ -18,7 +18,7 @@ def not_written(*_):
 
 @pytest.mark.parametrize("answer", [125, 125.0, "125", 25**1.5])
 def test_word_right(answer):
-    assert verdict(CHAPTER, "check_word", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_word", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ HALF = (1 / 2 + 1 / 32) / 2  # what the mixture gives each token
     "answer", [(8, 64 / 17), [8.0, 3.76], np.array([8, 3.765]), torch.tensor([8, 1 / HALF])]
 )
 def test_mixture_right(answer):
-    assert verdict(CHAPTER, "check_mixture", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_mixture", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def characters(text, source):
 
 @pytest.mark.parametrize("answer", [table, by_sets, by_difflib])
 def test_longest_right(answer):
-    assert verdict(CHAPTER, "check_longest", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_longest", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(

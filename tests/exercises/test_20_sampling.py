@@ -15,7 +15,7 @@ CHAPTER = "20_sampling"
 
 @pytest.mark.parametrize("answer", [0.64 / 0.68, 16 / 17, "0.941", torch.tensor(0.94)])
 def test_half_right(answer):
-    assert verdict(CHAPTER, "check_half", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_half", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def by_numpy(probs, share):
     ],
 )
 def test_min_p_right(answer):
-    assert verdict(CHAPTER, "check_min_p", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_min_p", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def forgets_the_half(tokens):
     ],
 )
 def test_pieces_right(answer):
-    assert verdict(CHAPTER, "check_pieces", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_pieces", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(

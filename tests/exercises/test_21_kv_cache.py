@@ -19,7 +19,7 @@ RIGHT = 2 * 12 * 768 * 1024 * 8 * 2
 
 @pytest.mark.parametrize("answer", [RIGHT, float(RIGHT), 3.02e8])
 def test_memory_right(answer):
-    assert verdict(CHAPTER, "check_memory", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_memory", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def uncached(decoder, ids, count):
 
 @pytest.mark.parametrize("answer", [repaired, by_the_library, by_name])
 def test_bug_right(answer):
-    assert verdict(CHAPTER, "check_bug", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_bug", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(

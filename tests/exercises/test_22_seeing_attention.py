@@ -38,11 +38,11 @@ def test_tokens():
         some = row[row > 0]
         return torch.prod(some**-some)
 
-    assert says("check_tokens", looked_at).startswith("Right")
-    assert says("check_tokens", lambda r: math.exp(nats(r))).startswith("Right")
-    assert says("check_tokens", lambda r: 2 ** (nats(r) / math.log(2))).startswith("Right")
+    assert says("check_tokens", looked_at).startswith("Right:")
+    assert says("check_tokens", lambda r: math.exp(nats(r))).startswith("Right:")
+    assert says("check_tokens", lambda r: 2 ** (nats(r) / math.log(2))).startswith("Right:")
     assert says("check_tokens", lambda r: (-torch.xlogy(r, r)).sum(0, True).exp()).startswith(
-        "Right"
+        "Right:"
     )
     assert "squares" in says("check_tokens", lambda r: 1 / (r**2).sum())
     assert "0 times ln 0" in says("check_tokens", lambda r: (-(r * r.log()).sum()).exp())
@@ -58,11 +58,11 @@ def test_previous():
     def by_loop(weights):
         return sum(weights[i, i - 1] for i in range(1, len(weights))) / (len(weights) - 1)
 
-    assert says("check_previous", by_loop).startswith("Right")
+    assert says("check_previous", by_loop).startswith("Right:")
     assert says("check_previous", lambda w: float(np.diag(w.numpy(), -1).mean())).startswith(
-        "Right"
+        "Right:"
     )
-    assert says("check_previous", lambda w: w.diagonal(-1).mean(0, True)).startswith("Right")
+    assert says("check_previous", lambda w: w.diagonal(-1).mean(0, True)).startswith("Right:")
     assert "two before" in says("check_previous", lambda w: w.diagonal(-2).mean())
     assert "it is" in says("check_previous", lambda w: w.diagonal(-1).mean(0, True) / 3)
     assert "itself" in says("check_previous", lambda w: w.diagonal().mean())
@@ -97,9 +97,9 @@ def test_knock_out():
     def divided(weights, axis=-1, keep=True):
         return weights / weights.sum(axis, keepdim=keep)
 
-    assert says("check_knock_out", by_odds).startswith("Right")
-    assert says("check_knock_out", by_lists).startswith("Right")
-    assert says("check_knock_out", lambda w, j: np.array(by_lists(w, j))).startswith("Right")
+    assert says("check_knock_out", by_odds).startswith("Right:")
+    assert says("check_knock_out", by_lists).startswith("Right:")
+    assert says("check_knock_out", lambda w, j: np.array(by_lists(w, j))).startswith("Right:")
     assert "still gets a weight" in says("check_knock_out", lambda w, j: divided(row(w, j)))
     assert "Row j still" in says("check_knock_out", lambda w, j: divided(row(emptied(w, j), j)))
     assert "keepdim" in says("check_knock_out", lambda w, j: divided(emptied(w, j), keep=False))
@@ -146,13 +146,13 @@ def test_rollout():
         return mixed
 
     assert "mixture so far" in says("check_rollout", keeps_the_words)
-    assert says("check_rollout", product).startswith("Right")
-    assert says("check_rollout", lambda maps: product(maps).tolist()).startswith("Right")
-    assert says("check_rollout", lambda maps: product(maps).double().numpy()).startswith("Right")
+    assert says("check_rollout", product).startswith("Right:")
+    assert says("check_rollout", lambda maps: product(maps).tolist()).startswith("Right:")
+    assert says("check_rollout", lambda maps: product(maps).double().numpy()).startswith("Right:")
     assert "first layer too" in says("check_rollout", first_as_it_is)
     assert "mean over" in says("check_rollout", lambda maps: torch.stack(maps).mean(0))
     assert "Half of each position" in says("check_rollout", lambda maps: product(maps, 0) / 8)
-    assert says("check_rollout", from_the_top).startswith("Right")
+    assert says("check_rollout", from_the_top).startswith("Right:")
     assert "order is reversed: the first" in says("check_rollout", lambda maps: product(maps[::-1]))
     assert "half of each position" in says("check_rollout", lambda maps: product(maps, keep=0))
     assert "and the order" in says("check_rollout", lambda maps: product(maps[::-1], keep=0))

@@ -24,7 +24,7 @@ def is_good(value):
 @pytest.mark.parametrize("may_be", ["be at least 0", "not be negative", "be zero or more"])
 def test_message_right(may_be):
     answer = refuses(is_good, f"temperature must {may_be}, got {{}}")
-    assert verdict(CHAPTER, "check_message", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_message", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_hollow_right():
     def answer(maps):
         return maps.numel() > 0 and of_rows(maps)
 
-    assert verdict(CHAPTER, "check_hollow", answer).startswith("Right")
+    assert verdict(CHAPTER, "check_hollow", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ RIGHT = {"a": "num_layers", "b": "tokens", "c": "targets", "d": "padding_mask"}
 
 
 def test_blame_right():
-    assert verdict(CHAPTER, "check_blame", RIGHT).startswith("Right")
+    assert verdict(CHAPTER, "check_blame", RIGHT).startswith("Right:")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def broken(content, encoding="utf-8", letters=False):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (broken, "Right"),
+        (broken, "Right:"),
         (lambda content: None, "Not yet"),
         (lambda content: broken(content, "ascii"), "may be good UTF-8"),
         (lambda content: broken(content) is not None or None, "not whether"),
@@ -38,7 +38,7 @@ def test_broken(answer, said):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        ((3, "three\nfour"), "Right"),
+        ((3, "three\nfour"), "Right:"),
         (None, "Not yet"),
         (3, "a number and a text"),
         ((4, "four"), "does not part"),
@@ -61,7 +61,7 @@ def meant(content, size, sha256, sized=True, hashed=True, folded=True):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (meant, "Right"),
+        (meant, "Right:"),
         (lambda *_: None, "Not yet"),
         (lambda *_: False, "This is the file"),
         (lambda *a: meant(*a, hashed=False), "One letter differs"),

@@ -25,8 +25,8 @@ def greedy(line):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (mark, "Right"),
-        (by_reader, "Right"),
+        (mark, "Right:"),
+        (by_reader, "Right:"),
         (greedy, "Between two quoted cells"),
         (lambda line: next(m for m in line if m in ",;\t|"), "Three cells by semicolons"),
         (lambda line: next(m for m in "\t;|," if m in line), "Three cells by commas"),
@@ -55,7 +55,7 @@ def row_by_row(rows):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (words, "Right"),
+        (words, "Right:"),
         (lambda rows: None, "Not yet"),
         (lambda rows: words(rows, best=min), "That is the label"),
         (lambda rows: 0, "Count the words"),
@@ -72,7 +72,7 @@ def test_text_column(answer, said):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (lambda rows: len(rows) >= 10 and len(set(rows)) > len(rows) / 2, "Right"),
+        (lambda rows: len(rows) >= 10 and len(set(rows)) > len(rows) / 2, "Right:"),
         (lambda rows: None, "Not yet"),
         (lambda rows: False, "twenty labels"),
         (lambda rows: len(set(rows)) > 1, "are labels"),

@@ -12,8 +12,8 @@ CHAPTER = "26_saving"
 @pytest.mark.parametrize(
     "order, said",
     [
-        (lambda s: [s[2], s[3], s[1], s[0]], "Right"),
-        (lambda s: ("open beside it", "write", "fsync", "rename to the final name"), "Right"),
+        (lambda s: [s[2], s[3], s[1], s[0]], "Right:"),
+        (lambda s: ("open beside it", "write", "fsync", "rename to the final name"), "Right:"),
         (lambda s: None, "Not yet"),
         (lambda s: [s[2], s[3], s[0], s[1]], "before fsync"),
         (lambda s: [s[3], s[2], s[1], s[0]], "opened before"),
@@ -37,7 +37,7 @@ def bytes_of(shapes, bits, vector=4, scale=4, number=4):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (bytes_of, "Right"),
+        (bytes_of, "Right:"),
         (lambda *_: None, "Not yet"),
         (lambda shapes, bits: bytes_of(shapes, bits, number=32), "eight bits"),
         (lambda shapes, bits: bytes_of(shapes, bits, number=2), "four bytes"),
@@ -73,7 +73,7 @@ def left(disk, name, content):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (beside, "Right"),
+        (beside, "Right:"),
         (lambda disk, name, content: disk.write(name, content), "half of a file"),
         (emptied, "operation 3: there is no file"),
         (left, "nothing should be left"),

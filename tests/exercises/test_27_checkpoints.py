@@ -10,8 +10,8 @@ CHAPTER = "27_checkpoints"
 
 
 def test_forgotten():
-    assert verdict(CHAPTER, "check_forgotten", "random state").startswith("Right")
-    assert verdict(CHAPTER, "check_forgotten", " Random State").startswith("Right")
+    assert verdict(CHAPTER, "check_forgotten", "random state").startswith("Right:")
+    assert verdict(CHAPTER, "check_forgotten", " Random State").startswith("Right:")
     assert verdict(CHAPTER, "check_forgotten", None).startswith("Not yet")
     assert "schedule" in verdict(CHAPTER, "check_forgotten", "learning rate")
     assert "seed and step" in verdict(CHAPTER, "check_forgotten", "batch")
@@ -23,10 +23,10 @@ def test_forgotten():
 @pytest.mark.parametrize(
     "drop, said",
     [
-        (lambda names: sorted(names, key=lambda n: int(n[5:]), reverse=True)[2:], "Right"),
+        (lambda names: sorted(names, key=lambda n: int(n[5:]), reverse=True)[2:], "Right:"),
         (
             lambda names: {n for n in names if sum(int(m[5:]) > int(n[5:]) for m in names) > 1},
-            "Right",
+            "Right:",
         ),
         (lambda names: sorted(names)[:-2], "as text"),
         (lambda names: None, "Not yet"),

@@ -10,7 +10,7 @@ CHAPTER = "28_defaults"
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (lambda steps, B, T, N: steps * B * T / N, "Right"),
+        (lambda steps, B, T, N: steps * B * T / N, "Right:"),
         (lambda steps, B, T, N: None, "Not yet"),
         (lambda steps, B, T, N: steps * B / N, "block_size tokens"),
         (lambda steps, B, T, N: N / (steps * B * T), "Upside down"),
@@ -27,7 +27,7 @@ def test_readings(answer, said):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (lambda rate: 0 < rate < float("inf"), "Right"),
+        (lambda rate: 0 < rate < float("inf"), "Right:"),
         (lambda rate: None, "Not yet"),
         (lambda rate: not (rate <= 0 or rate == float("inf")), "not even itself"),
         (lambda rate: rate > 0, "inf is no rate"),
@@ -44,8 +44,8 @@ def test_accepts(answer, said):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        ((0.06, 0.2), "Right"),
-        ([0.06, 0.2], "Right"),
+        ((0.06, 0.2), "Right:"),
+        ([0.06, 0.2], "Right:"),
         (None, "Not yet"),
         (0.06, "two numbers"),
         ((0.12, 0.4), "Only half"),

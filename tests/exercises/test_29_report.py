@@ -10,7 +10,7 @@ CHAPTER = "29_report"
 @pytest.mark.parametrize(
     "unseen, said",
     [
-        (lambda rows, seen, a, b: (a * rows - b * seen) / (rows - seen), "Right"),
+        (lambda rows, seen, a, b: (a * rows - b * seen) / (rows - seen), "Right:"),
         (lambda rows, seen, a, b: None, "Not yet"),
         (lambda rows, seen, a, b: (rows * a - seen) / (rows - seen), "use accuracy_seen"),
         (lambda rows, seen, a, b: 2 * a - b, "weigh as much"),
@@ -62,8 +62,8 @@ def no_care(table):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (read, "Right"),
-        (lambda table: list(read(table)), "Right"),
+        (read, "Right:"),
+        (lambda table: list(read(table)), "Right:"),
         (lambda table: None, "Not yet"),
         (no_care, "pass it over"),
         (lambda table: read(table, all_classes=True), "pass it over"),
@@ -126,7 +126,7 @@ def at_the_last_of_all(values, patience):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (by(stop), "Right"),
+        (by(stop), "Right:"),
         (lambda values, patience: None, "Not yet"),
         (lambda values, patience: 0, "stop, miss 1.5"),
         (lambda values, patience: by(stop, max)(values, patience), "stop, miss 1.5"),

@@ -30,9 +30,9 @@ def to_the_nearest(n, share):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (parts, "Right"),
+        (parts, "Right:"),
         (to_the_nearest, "Both are rounded down"),
-        (lambda n, share: list(parts(n, share)), "Right"),
+        (lambda n, share: list(parts(n, share)), "Right:"),
         (lambda n, share: None, "Not yet"),
         (lambda n, share: (n - 2 * n // 10, n // 10, n // 10), "a share of the rest"),
         (lambda n, share: parts(n, share)[::-1], "Training comes first"),
@@ -54,7 +54,7 @@ def differ(one, other):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (differ, "Right"),
+        (differ, "Right:"),
         (lambda one, other: None, "Not yet"),
         (lambda one, other: sorted(one | other), "its copy"),
         (lambda one, other: sorted(n for n in one if one[n] != other.get(n)), "both"),
@@ -75,7 +75,7 @@ def test_differ(answer, said):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (lambda n, choices: sum(map(math.log, choices)) / n, "Right"),
+        (lambda n, choices: sum(map(math.log, choices)) / n, "Right:"),
         (lambda n, choices: None, "Not yet"),
         (lambda n, choices: sum(map(math.log, choices)), "per sentence"),
         (lambda n, choices: sum(map(math.log, choices)) / len(choices), "certain tokens count"),

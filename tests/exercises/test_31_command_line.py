@@ -23,7 +23,7 @@ def code(error, wrong=2, pressed=130, other=1, none=0):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (code, "Right"),
+        (code, "Right:"),
         (lambda error: None, "Not yet"),
         (lambda error: code(error, none=1), "No error is 0"),
         (lambda error: code(error, wrong=1), "A ValueError"),
@@ -47,7 +47,7 @@ def test_code(answer, said):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (["generate", "runs/mine", "--prompt", "the cat", "--top-k", "3"], "Right"),
+        (["generate", "runs/mine", "--prompt", "the cat", "--top-k", "3"], "Right:"),
         (None, "Not yet"),
         (["generate", "runs/mine", "--prompt", '"the cat"', "--top-k", "3"], "quotes away"),
         (["generate", "runs/mine", "--prompt", "the", "cat", "--top-k", "3"], "one word"),
@@ -85,7 +85,7 @@ def made(
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (made, "Right"),
+        (made, "Right:"),
         (lambda: None, "Not yet"),
         (lambda: made(count=lambda words: 7), "six words"),
         (lambda: made(unique=len), "Five of them"),
@@ -103,4 +103,4 @@ def test_the_words_wanted_are_those_of_the_line_in_the_text():
     (text,) = (cell.source for cell in cells if "{exercise} What the shell makes" in cell.source)
     program, *words = shlex.split(text.split("line: `")[1].split("`")[0])
     assert program == "transformer-lib"
-    assert verdict(CHAPTER, "check_words", words).startswith("Right")
+    assert verdict(CHAPTER, "check_words", words).startswith("Right:")

@@ -17,7 +17,7 @@ def test_run():
         a_layer = 24 * C * C + 4 * T * C
         return 3 * tokens * (L * a_layer + 2 * C * V)
 
-    assert judge("run", run_flops).startswith("Right")
+    assert judge("run", run_flops).startswith("Right:")
     assert judge("run", lambda *sizes: None).startswith("Not yet")
     assert "stopped" in judge("run", lambda *sizes: f"{run_flops(*sizes):,}")
     assert "backward" in judge("run", lambda *sizes: run_flops(*sizes) / 3)
@@ -34,8 +34,8 @@ def test_run():
 
 
 def test_stuck():
-    assert judge("stuck", lambda step: 2**8 * step).startswith("Right")
-    assert judge("stuck", lambda step: torch.tensor(256 * step)).startswith("Right")
+    assert judge("stuck", lambda step: 2**8 * step).startswith("Right:")
+    assert judge("stuck", lambda step: torch.tensor(256 * step)).startswith("Right:")
     assert judge("stuck", lambda step: None).startswith("Not yet")
     assert "128" in judge("stuck", lambda step: 128 * step)
     assert "float16" in judge("stuck", lambda step: 2048 * step)
@@ -53,11 +53,11 @@ def test_table():
     def right(row, starts, T):
         return row[places(row, starts, T)], row[places(row, starts, T) + 1]
 
-    assert judge("table", right).startswith("Right")
+    assert judge("table", right).startswith("Right:")
     assert judge(
         "table",
         lambda row, starts, T: (row.unfold(0, T, 1)[starts], row.unfold(0, T, 1)[starts + 1]),
-    ).startswith("Right")
+    ).startswith("Right:")
     assert judge("table", lambda *given: None).startswith("Not yet")
     assert "[:, None]" in judge("table", lambda *given: tuple(x.T for x in right(*given)))
     assert "themselves" in judge("table", lambda *given: (right(*given)[0],) * 2)
@@ -80,7 +80,7 @@ def test_table():
             torch.stack([row[starts + t] for t in range(T)], 1),
             torch.stack([row[starts + t + 1] for t in range(T)], 1),
         ),
-    ).startswith("Right")  # a loop over the places of a window, not over rows
+    ).startswith("Right:")  # a loop over the places of a window, not over rows
     assert judge(
         "table",
         lambda *given: "no tensors",
@@ -114,14 +114,14 @@ def test_waits_names_what_came_back_for_nan():
     assert "For a NaN it returned None" in judge("waits", none)
     assert "stopped with" in judge("waits", raises)
     assert "single number" in judge("waits", lambda previous, loss: torch.ones(2))
-    assert judge("waits", in_place).startswith("Right")
+    assert judge("waits", in_place).startswith("Right:")
 
 
 def test_waits():
     def right(previous, loss):
         return previous.lerp(loss.nan_to_num(), 0.1).where(loss == loss, previous)
 
-    assert judge("waits", right).startswith("Right")
+    assert judge("waits", right).startswith("Right:")
     assert judge("waits", lambda previous, loss: None).startswith("Not yet")
     assert "Python number" in judge("waits", lambda previous, loss: 1.9)
     assert "1.9" in judge("waits", lambda previous, loss: 0.1 * previous + 0.9 * loss)

@@ -45,7 +45,7 @@ nearly = stepping(lambda total, start: not torch.allclose(total, start))
 
 
 def test_steps_until_moved():
-    assert judge(moved).startswith("Right")
+    assert judge(moved).startswith("Right:")
     for wrong, word in (
         (lambda *a: None, "Not yet"),
         (lambda *a: 1 / 0, "Not yet"),
@@ -56,12 +56,12 @@ def test_steps_until_moved():
         (lambda *a: moved(*a, least=1) if a[2] == torch.float32 else moved(*a), "Expected"),
     ):
         said = judge(wrong)
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")
 
 
 def test_bytes():
     for right in ((16, 18), [16, 18], torch.tensor([16, 18]), iter((16, 18))):
-        assert judge(right, "check_bytes").startswith("Right")
+        assert judge(right, "check_bytes").startswith("Right:")
     for wrong, word in (
         (None, "Not yet"),
         (16, "two numbers"),
@@ -69,7 +69,7 @@ def test_bytes():
         ((12, 14), "Count"),
     ):
         said = judge(wrong, "check_bytes")
-        assert word in said and not said.startswith("Right")
+        assert word in said and not said.startswith("Right:")
 
 
 def parts(model, loss_fn, batch, number, clear="once", divide=True, only=None):
@@ -83,7 +83,7 @@ def parts(model, loss_fn, batch, number, clear="once", divide=True, only=None):
 
 
 def test_in_parts():
-    assert judge(parts, "check_in_parts").startswith("Right")
+    assert judge(parts, "check_in_parts").startswith("Right:")
     for wrong, word in (
         (lambda *a: 1 / 0, "Not yet"),
         (lambda m, *a: m.zero_grad(), "Not yet"),
@@ -97,4 +97,4 @@ def test_in_parts():
         (lambda m, f, b, n: parts(m, f, b, 4), "Not this for 2 parts"),
     ):
         said = judge(wrong, "check_in_parts")
-        assert word in said and not said.startswith("Right"), said
+        assert word in said and not said.startswith("Right:"), said

@@ -24,7 +24,7 @@ def test_combine():
             gradient *= count
         return sum(gradients) / sum(counts)
 
-    assert judge("combine", right).startswith("Right")
+    assert judge("combine", right).startswith("Right:")
     assert judge("combine", lambda g, c: None).startswith("Not yet")
     assert "plain mean" in judge("combine", lambda g, c: sum(g) / len(g))
     assert "sum" in judge("combine", lambda g, c: right(g, c) * sum(c))
@@ -38,16 +38,16 @@ def test_combine():
     assert "stopped" in judge("combine", lambda g, c: "sum")
     assert "(3, 5)" in judge("combine", lambda g, c: [n * x / 8 for x, n in zip(g, c, strict=True)])
     assert "(3,)" in judge("combine", lambda g, c: torch.stack(g).sum(1))
-    assert judge("combine", lambda g, c: right(g, c).double()).startswith("Right")
-    assert judge("combine", lambda g, c: np.average(torch.stack(g), 0, c)).startswith("Right")
-    assert judge("combine", lambda g, c: right(g, c).tolist()).startswith("Right")
+    assert judge("combine", lambda g, c: right(g, c).double()).startswith("Right:")
+    assert judge("combine", lambda g, c: np.average(torch.stack(g), 0, c)).startswith("Right:")
+    assert judge("combine", lambda g, c: right(g, c).tolist()).startswith("Right:")
 
 
 def test_ring():
     def right(parameters, machines, bytes_each=4):
         return 2 * parameters * bytes_each * (1 - 1 / machines)
 
-    assert judge("ring", right).startswith("Right")
+    assert judge("ring", right).startswith("Right:")
     assert judge("ring", lambda p, n, b=4: None).startswith("Not yet")
     assert "one way" in judge("ring", lambda p, n, b=4: right(p, n, b) / 2)
     assert "Close" in judge("ring", lambda p, n, b=4: 2 * p * b)
@@ -61,15 +61,15 @@ def test_ring():
     assert "one round" in judge("ring", lambda p, n, b=4: p * b / n)
     almost = judge("ring", lambda p, n, b=4: right(p, n, b) if n < 8 else 0)
     assert "868,000,000 bytes each, not 0" in almost
-    assert judge("ring", lambda p, n, b=4: 2 * (n - 1) * (p // n) * b).startswith("Right")
-    assert judge("ring", lambda *sizes: torch.tensor(right(*sizes))).startswith("Right")
+    assert judge("ring", lambda p, n, b=4: 2 * (n - 1) * (p // n) * b).startswith("Right:")
+    assert judge("ring", lambda *sizes: torch.tensor(right(*sizes))).startswith("Right:")
 
 
 def test_fits():
     def right(parameters, memory):
         return math.ceil(parameters * 32 / memory)
 
-    assert judge("fits", right).startswith("Right")
+    assert judge("fits", right).startswith("Right:")
     assert judge("fits", lambda p, m: None).startswith("Not yet")
     assert "free" in judge("fits", lambda p, m: math.ceil(p * 16 / m))
     assert "two means" in judge("fits", lambda p, m: math.ceil(p * 24 / m))
@@ -81,7 +81,7 @@ def test_fits():
     assert "nearest" in judge("fits", lambda p, m: round(p * 32 / m))
     assert "whole" in judge("fits", lambda p, m: p * 32 / m)
     assert "need 1, not 5" in judge("fits", lambda p, m: 5)
-    assert judge("fits", lambda p, m: np.ceil(p * 16 / (m / 2))).startswith("Right")
+    assert judge("fits", lambda p, m: np.ceil(p * 16 / (m / 2))).startswith("Right:")
 
     def counted(parameters, memory):
         machines = 1
@@ -89,7 +89,7 @@ def test_fits():
             machines += 1
         return machines
 
-    assert judge("fits", counted).startswith("Right")
+    assert judge("fits", counted).startswith("Right:")
 
 
 def test_bug():
@@ -105,7 +105,7 @@ def test_bug():
     def half_repaired(gradients):
         return [total / len(gradients) for total in planted(gradients)]
 
-    assert judge("bug", right).startswith("Right")
+    assert judge("bug", right).startswith("Right:")
     assert judge("bug", lambda gradients: None).startswith("Not yet")
     assert "sum" in judge("bug", planted)
     assert "+=" in judge("bug", half_repaired)
@@ -124,6 +124,6 @@ def test_bug():
         return [gradient.copy_(mean) for gradient in gradients]
 
     assert "handed in" in judge("bug", into_the_given)
-    assert judge("bug", lambda g: torch.stack(g).mean(0).repeat(4, 1)).startswith("Right")
-    assert judge("bug", lambda g: [np.mean(g, 0) for _ in g]).startswith("Right")
-    assert judge("bug", lambda g: [sum(x.double() for x in g) / 4 for _ in g]).startswith("Right")
+    assert judge("bug", lambda g: torch.stack(g).mean(0).repeat(4, 1)).startswith("Right:")
+    assert judge("bug", lambda g: [np.mean(g, 0) for _ in g]).startswith("Right:")
+    assert judge("bug", lambda g: [sum(x.double() for x in g) / 4 for _ in g]).startswith("Right:")

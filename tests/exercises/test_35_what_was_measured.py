@@ -13,8 +13,8 @@ def say(check, answer):
 
 def test_repeat():
     right = ["same", "close", "different", "same", "different", "close"]
-    assert say("repeat", right).startswith("Right")
-    assert say("repeat", tuple(map(str.upper, right))).startswith("Right")
+    assert say("repeat", right).startswith("Right:")
+    assert say("repeat", tuple(map(str.upper, right))).startswith("Right:")
     assert say("repeat", None).startswith("Not yet")
     assert "Six words" in say("repeat", right[:4])
     for place, name in enumerate(
@@ -41,8 +41,8 @@ def timed(*, warm=True, turns=True, middle=median, upside_down=False):
 
 
 def test_compare():
-    assert say("compare", timed()).startswith("Right")
-    assert say("compare", timed(middle=min)).startswith("Right")
+    assert say("compare", timed()).startswith("Right:")
+    assert say("compare", timed(middle=min)).startswith("Right:")
     assert say("compare", lambda *a: None).startswith("Not yet")
     assert "It stops with" in say("compare", lambda *a: 1 / 0)
     assert "Upside down" in say("compare", timed(upside_down=True))
@@ -56,7 +56,7 @@ def test_compare():
 
 
 def test_honest():
-    assert say("honest", lambda s, r: (mean(s), sum(x > r for x in s))).startswith("Right")
+    assert say("honest", lambda s, r: (mean(s), sum(x > r for x in s))).startswith("Right:")
     assert say("honest", lambda s, r: None).startswith("Not yet")
     assert "best seed" in say("honest", lambda s, r: (max(s), 1))
     assert "median" in say("honest", lambda s, r: (median(s), 1))

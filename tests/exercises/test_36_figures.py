@@ -28,12 +28,12 @@ def one_way(curve):
 @pytest.mark.parametrize(
     "steady, said",
     [
-        (lambda rgb: abs(luminance(rgb).diff().sign().sum()) == len(rgb) - 1, "Right"),
+        (lambda rgb: abs(luminance(rgb).diff().sign().sum()) == len(rgb) - 1, "Right:"),
         (
             lambda rgb: (
                 luminance(rgb).tolist() in (sorted(v := luminance(rgb).tolist()), sorted(v)[::-1])
             ),
-            "Right",
+            "Right:",
         ),
         (lambda rgb: None, "Not yet"),
         (lambda rgb: False, "in order"),
@@ -42,8 +42,8 @@ def one_way(curve):
         (lambda rgb: bool((luminance(rgb).diff() > 0).all()), "fall all along"),
         (lambda rgb: bool((luminance(rgb).diff() > 0).sum() in (0, 127, 128, 255)), "RdBu"),
         (lambda: True, "stopped with TypeError"),
-        (lambda rgb: len(set(luminance(rgb).diff().sign().tolist())) == 1, "Right"),
-        (lambda rgb: one_way(luminance(rgb)), "Right"),
+        (lambda rgb: len(set(luminance(rgb).diff().sign().tolist())) == 1, "Right:"),
+        (lambda rgb: one_way(luminance(rgb)), "Right:"),
         (lambda rgb: one_way(rgb.sum(1)), "turn codes into light"),
         (lambda rgb: one_way(luminance(rgb) * 0 + rgb @ EYE), "turn codes into light"),
         (lambda rgb: one_way(codes_to_light(rgb).sum(1)), "weigh red"),
@@ -72,7 +72,7 @@ def lightness(rgb):
 @pytest.mark.parametrize(
     "ink, said",
     [
-        (lambda rgb: "black" if weighed(rgb) > 0.1791 else "white", "Right"),
+        (lambda rgb: "black" if weighed(rgb) > 0.1791 else "white", "Right:"),
         (lambda rgb: None, "Not yet"),
         (lambda rgb: 1, "the string"),
         (lambda rgb: "white" if weighed(rgb) > 0.1791 else "black", "Upside down"),
@@ -87,8 +87,8 @@ def lightness(rgb):
         (lambda: "black", "stopped with TypeError"),
         (lambda rgb: ["black"], "the string"),
         (lambda rgb: "Black", "not 'Black'"),
-        (lambda rgb: max(("black", "white"), key=lambda c: contrast(rgb, c)), "Right"),
-        (lambda rgb: "black" if lightness(rgb) > 50 else "white", "Right"),
+        (lambda rgb: max(("black", "white"), key=lambda c: contrast(rgb, c)), "Right:"),
+        (lambda rgb: "black" if lightness(rgb) > 50 else "white", "Right:"),
     ],
 )
 def test_ink(ink, said):
@@ -123,8 +123,8 @@ def in_words(cells):
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (undescribed, "Right"),
-        (lambda cells: tuple(undescribed(cells)), "Right"),
+        (undescribed, "Right:"),
+        (lambda cells: tuple(undescribed(cells)), "Right:"),
         (lambda cells: None, "Not yet"),
         (lambda cells: undescribed(cells, kind="image/png"), "cells 1 and 4"),
         (lambda cells: undescribed(cells, strip=False), "cell 5"),
@@ -136,8 +136,8 @@ def in_words(cells):
         (lambda cells: [0, 1, 4, 5, 6], "Cell 0 is described"),
         (lambda cells: [], "have an image and no text"),
         (lambda cells: [c["metadata"]["mystnb"] for c in cells], "stopped with KeyError"),
-        (lambda cells: torch.tensor(undescribed(cells)), "Right"),
-        (lambda cells: (number for number in undescribed(cells)), "Right"),
+        (lambda cells: torch.tensor(undescribed(cells)), "Right:"),
+        (lambda cells: (number for number in undescribed(cells)), "Right:"),
         (lambda cells: [number + 1 for number in undescribed(cells)], "the number 0"),
         (lambda cells: [n for n in undescribed(cells) if n != 6], "any of the outputs"),
         (lambda cells: [n for n in undescribed(cells) if n == 5], "key is missing"),

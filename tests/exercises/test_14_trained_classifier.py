@@ -1,7 +1,6 @@
 """The checks of the trained classifier's exercises accept right answers and name wrong ones."""
 
 import statistics
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ def broken(*arguments):
     raise TypeError("oops")
 
 
-CHECKS = ["check_coin_error", "check_majority", "check_class_accuracy", "check_report"]
+CHECKS = ["check_coin_error", "check_class_accuracy", "check_report"]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -52,48 +51,6 @@ def test_standard_error():
         (lambda a, n: 0.3, "must be 0.02, got 0.3"),
     ):
         assert word in verdict(NAME, "check_coin_error", wrong)
-
-
-def most(labels):
-    return max(sorted(set(labels)), key=labels.count)
-
-
-def test_majority():
-    def right(train, test):
-        names, counts = np.unique(train, return_counts=True)
-        return np.mean(np.array(test) == names[counts.argmax()])
-
-    def by_counter(train, test):
-        best = Counter(sorted(train)).most_common(1)[0][0]
-        return sum(label == best for label in test) / len(test)
-
-    def first_seen(train, test):
-        return test.count(Counter(train).most_common(1)[0][0]) / len(test)
-
-    def in_some_order(train, test):
-        """As a set does: here a comes before b to f, and after all others."""
-        tied = sorted(set(train), key=lambda c: (c < "g", c))
-        return test.count(max(tied, key=train.count)) / len(test)
-
-    assert verdict(NAME, "check_majority", right).startswith("Right:")
-    assert verdict(NAME, "check_majority", by_counter).startswith("Right:")
-    assert "alphabet" in verdict(NAME, "check_majority", first_seen)
-    assert "alphabet" in verdict(NAME, "check_majority", in_some_order)
-    for wrong, word in (
-        (lambda train, test: test.count(most(test)) / len(test), "peeking"),
-        (lambda train, test: train.count(most(train)) / len(train), "training"),
-        (lambda train, test: test.count(most(train)), "count"),
-        (lambda train, test: test.count(most(train)) / len(train), "not of training"),
-        (lambda train, test: most(train), "b is the label"),
-        (lambda train, test: np.mean([a == b for a, b in zip(train, test)]), "must be 0.2"),
-        (
-            lambda train, test: (
-                test.count(max(sorted(set(train), reverse=True), key=train.count)) / len(test)
-            ),
-            "alphabet",
-        ),
-    ):
-        assert word in verdict(NAME, "check_majority", wrong)
 
 
 def test_class_accuracy():

@@ -1,4 +1,3 @@
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -71,32 +70,6 @@ def test_continuation():
     assert "right neighbours" in verdict(CHAPTER, check, to_the_right)
     assert "in a set" in verdict(CHAPTER, check, lambda tokens: {"san": 9})
     assert "stopped with" in verdict(CHAPTER, check, lambda tokens: 3)
-
-
-def test_per_word():
-    check = "check_per_word"
-    assert verdict(CHAPTER, check, lambda p, words: math.exp(-sum(p.tolist()) / words)).startswith(
-        "Right:"
-    )
-    for right in (
-        lambda p, words: torch.exp(-p.mean()) ** (len(p) / words),
-        lambda p, words: np.exp(-p.numpy().sum() / words),
-        lambda p, words: p.exp().prod() ** (-1 / words),
-    ):
-        assert verdict(CHAPTER, check, right).startswith("Right:")
-    assert verdict(CHAPTER, check, lambda p, words: None).startswith("Not yet")
-    for wrong, hint in (
-        (lambda p, words: torch.exp(-p.mean()), "a token's"),
-        (lambda p, words: torch.exp(-p.mean()) ** (words / len(p)), "not words over tokens"),
-        (lambda p, words: torch.exp(-p.sum()), "divide"),
-        (lambda p, words: torch.exp(p.sum() / words), "sign"),
-        (lambda p, words: 2 ** (-p.sum() / words), "natural"),
-        (lambda p, words: -p.sum() / words, "exponential"),
-        (lambda p, words: torch.exp(-p.mean()) * len(p) / words, "Scale the loss"),
-        (lambda p, words: 77.0, "exp of minus"),
-        (lambda p, words: 1 / 0, "ZeroDivisionError"),
-    ):
-        assert hint in verdict(CHAPTER, check, wrong), hint
 
 
 def test_interpolate():

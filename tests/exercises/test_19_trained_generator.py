@@ -16,30 +16,6 @@ def not_written(*_):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("answer", [125, 125.0, "125", 25**1.5])
-def test_word_right(answer):
-    assert verdict(CHAPTER, "check_word", answer).startswith("Right:")
-
-
-@pytest.mark.parametrize(
-    ("answer", "hint"),
-    [
-        (None, "Not yet"),
-        ("many", "Not yet"),
-        (37.5, "use a power"),
-        (25 ** (2 / 3), "upside down"),
-        (50 / 3, "not easier"),
-        (25, "per token"),
-        (1.5 * math.log(25), "exponential"),
-        (1.5 * math.log2(25), "bits"),
-        (math.nan, "Not this"),
-        (999, "Not this"),
-    ],
-)
-def test_word_wrong(answer, hint):
-    assert hint in verdict(CHAPTER, "check_word", answer)
-
-
 HALF = (1 / 2 + 1 / 32) / 2  # what the mixture gives each token
 
 

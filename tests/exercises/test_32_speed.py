@@ -1,6 +1,5 @@
 """The checks of chapter 32 accept what is right and name what is wrong."""
 
-import numpy as np
 import torch
 
 from tests.exercises.checks import verdict
@@ -44,59 +43,6 @@ def test_stuck():
     assert "not at 7" in judge("stuck", lambda step: 7)
     assert "stopped" in judge("stuck", lambda: 7)
     assert "stopped" in judge("stuck", lambda step: [256 * step])
-
-
-def test_table():
-    def places(row, starts, T):
-        return starts.unsqueeze(1) + torch.arange(T).unsqueeze(0)
-
-    def right(row, starts, T):
-        return row[places(row, starts, T)], row[places(row, starts, T) + 1]
-
-    assert judge("table", right).startswith("Right:")
-    assert judge(
-        "table",
-        lambda row, starts, T: (row.unfold(0, T, 1)[starts], row.unfold(0, T, 1)[starts + 1]),
-    ).startswith("Right:")
-    assert judge("table", lambda *given: None).startswith("Not yet")
-    assert "[:, None]" in judge("table", lambda *given: tuple(x.T for x in right(*given)))
-    assert "themselves" in judge("table", lambda *given: (right(*given)[0],) * 2)
-    assert "inputs are not" in judge("table", lambda *given: right(*given)[::-1])
-    assert "one token later" in judge(
-        "table", lambda row, starts, T: (right(row, starts, T)[0], row[places(row, starts, T) + 2])
-    )
-    assert "shape (50, 3)" in judge("table", lambda row, starts, T: right(row, starts, T + 1))
-    assert "loop" in judge(
-        "table",
-        lambda row, starts, T: (
-            torch.stack([row[s : s + T] for s in starts.tolist()]),
-            torch.stack([row[s + 1 : s + T + 1] for s in starts.tolist()]),
-        ),
-    )
-    assert "stopped" in judge("table", lambda row: row)
-    assert judge(
-        "table",
-        lambda row, starts, T: (
-            torch.stack([row[starts + t] for t in range(T)], 1),
-            torch.stack([row[starts + t + 1] for t in range(T)], 1),
-        ),
-    ).startswith("Right:")  # a loop over the places of a window, not over rows
-    assert judge(
-        "table",
-        lambda *given: "no tensors",
-    ).startswith("draw stopped")
-
-    def read(row, starts, T):
-        ids = row.tolist()
-        both = torch.tensor([ids[s : s + T + 1] for s in starts.tolist()])
-        return both[:, :-1], both[:, 1:]
-
-    def by_numpy(row, starts, T):
-        both = row.numpy()[starts.numpy()[:, None] + np.arange(T + 1)]
-        return both[:, :-1], both[:, 1:]
-
-    assert "left the tensors" in judge("table", read)
-    assert "left the tensors" in judge("table", by_numpy)
 
 
 def test_waits_names_what_came_back_for_nan():

@@ -652,6 +652,17 @@ def test_heads_that_somebody_changed_are_heard_without_maps_too(change):
         attention(x, return_attention=False, cache=Remembered())
 
 
+@pytest.mark.parametrize("register", ["full_backward_hook", "full_backward_pre_hook"])
+@pytest.mark.parametrize("part", ["heads.0", "heads.1.query"])
+def test_a_hook_on_the_way_back_through_a_head_is_called_without_maps_too(part, register):
+    attention, calls = make(MultiHeadAttention, 6, 3), []
+    hang = getattr(attention.get_submodule(part), "register_" + register)
+    hang(lambda *_: calls.append(part))
+    x = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
+    attention(x, return_attention=False)[0].sum().backward()
+    assert calls == [part]
+
+
 def test_a_pruned_head_learns_without_maps():
     attention = make(MultiHeadAttention, 6, 3)
     for head in attention.heads:
@@ -667,6 +678,19 @@ def test_one_dropout_of_its_own_makes_the_heads_differ():
     attention = make(MultiHeadAttention, 6, 3)
     assert attention.stacks()
     attention.heads[1].dropout.p = 0.5
+    assert not attention.stacks()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_without_maps_the_dropouts_of_the_heads_say_whether_they_drop(training):
+    attention = make(MultiHeadAttention, 6, 3, dropout=0.5).train(not training)
+    attention.dropout.eval()
+    for head in attention.heads:
+        head.dropout.train(training)
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    first, again = (attention(x, return_attention=False)[0] for _ in range(2))
+    assert torch.equal(first, again) != training
+    attention.heads[1].dropout.train(not training)
     assert not attention.stacks()
 
 

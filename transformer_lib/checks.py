@@ -354,8 +354,8 @@ def is_plain(parts: Iterable[nn.Module], *kinds: type) -> bool:
     classes, with biases, without hooks or a forward of their own."""
     return all(
         type(part) in kinds
-        and not part._forward_hooks
-        and not part._forward_pre_hooks
+        and not (part._forward_hooks or part._forward_pre_hooks)
+        and not (part._backward_hooks or part._backward_pre_hooks)
         and "forward" not in vars(part)
         and not (isinstance(part, nn.Linear) and part.bias is None)
         for part in parts

@@ -68,7 +68,8 @@ class MultiHeadAttention(nn.Module):
         parts = [p for head in heads for p in (head, *head.children())]
         if not is_plain(parts, AttentionHead, nn.Linear, nn.Dropout, Dropout):
             return False
-        return len({(head.causal, head.dropout.p) for head in heads}) == 1
+        drops = {(head.dropout.p, head.dropout.training) for head in heads}
+        return len(drops) == len({head.causal for head in heads}) == 1
 
     def stacked(self) -> tuple[Tensor, Tensor]:
         """Weights (3C, C), biases (3C,): all queries, all keys, all values."""
@@ -83,7 +84,7 @@ class MultiHeadAttention(nn.Module):
             check_padding_mask(padding_mask, len(x), keys, x)
             k, v = cache.append(k, v)  # (B, H, past + T, D)
         head = self.heads[0]
-        p = head.dropout.p if head.training else 0.0
+        p = head.dropout.p if head.dropout.training else 0.0
         out = attention(q, k, v, head.causal, padding_mask, p)  # (B, H, T, D)
         return out.transpose(1, 2).flatten(2)
 

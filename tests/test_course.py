@@ -109,7 +109,8 @@ def test_a_new_exercise_is_listed_with_its_kind_and_first_sentence(tmp_path):
     text = "```{exercise} %s\n:label: ex-01-%s\n\n%s\n```"
     check = nbformat.v4.new_code_cell("def check(): ...", metadata={"tags": ["exercise-check"]})
     guess, write = (
-        nbformat.v4.new_code_cell(code) for code in ("answer = None", "def f():\n    pass")
+        nbformat.v4.new_code_cell(code)
+        for code in ("answer = None", "def f():\n    # your code here")
     )
     notebook(
         tmp_path,
@@ -127,13 +128,26 @@ def test_a_new_exercise_is_listed_with_its_kind_and_first_sentence(tmp_path):
         nbformat.v4.new_markdown_cell(text % ("Mend", "mend", "This has a bug.")),
         check,
         write,
+        nbformat.v4.new_markdown_cell(
+            text % ("Ask it", "ask", "Three of these are broken. Write `ask(network)`.")
+        ),
+        check,
+        write,
+        nbformat.v4.new_markdown_cell(
+            text
+            % ("Shown", "shown", "Find the bug. Write `f()` so that it works.\n\n    def f(): 0")
+        ),
+        check,
+        write,
     )
     assert course.index(tmp_path).split("\n\n")[2].split("\n") == [
         "- {ref}`Guess <ex-01-guess>` (predict): See the head, say 3.5.",
         "- {ref}`Do it <ex-01-do>` (write): Write `broken`.",
         "- {ref}`Mend <ex-01-mend>` (repair): This has a bug.",
+        "- {ref}`Ask it <ex-01-ask>` (write): Three of these are broken.",
+        "- {ref}`Shown <ex-01-shown>` (repair): Find the bug.",
     ]
-    assert "| 1. [](../chapters/01_one.ipynb) | 5 | 3 | 45 |" in course.minutes(tmp_path)
+    assert "| 1. [](../chapters/01_one.ipynb) | 5 | 5 | 75 |" in course.minutes(tmp_path)
 
 
 def test_minutes_have_a_row_for_each_chapter_and_add_up():
@@ -145,6 +159,12 @@ def test_minutes_have_a_row_for_each_chapter_and_add_up():
     assert len(numbers) == len(CHAPTERS) + 1
     assert numbers[-1] == [sum(column) for column in zip(*numbers[:-1], strict=True)]
     assert all(5 <= reading <= 150 for reading, *_ in numbers[:-1])
+
+
+def test_front_page_leads_to_every_page():
+    pages = re.findall(r"- file: (\S+)", (ROOT / "_toc.yml").read_text("utf-8"))
+    led_to = re.findall(r"\]\(((?:book|chapters)/[\w/]+)\.", (ROOT / "index.md").read_text("utf-8"))
+    assert set(pages) <= set(led_to)
 
 
 def test_pages_are_read_again_at_every_build():
@@ -172,6 +192,17 @@ def test_the_marking_guide_names_what_is_there():
     labels = {label for path in CHAPTERS for label in labels_in(path)}
     assert set(re.findall(r"<(ex-[\w-]+)>", text)) <= labels
     assert "make student" in text and student.__doc__
+
+
+def test_pairs_have_every_repair_of_the_course_and_each_chapter_of_three_days_an_exercise():
+    text = (ROOT / "book" / "teaching.md").read_text("utf-8")
+    pairs = text.split("For the second meeting")[1].split("The rest of the course")[0]
+    repairs = re.findall(r"<(ex-[\w-]+)>` \(repair\)", course.index(ROOT / "chapters"))
+    assert set(repairs) <= set(re.findall(r"<(ex-[\w-]+)>", pairs))
+    days = text.split("## Three days")[1].split("## What the exercises train")[0]
+    named = set(re.findall(r"<ex-(\d\d)-", pairs + days))
+    table = days.split("| **Day 1")[1].split("One exercise a chapter")[0]
+    assert named >= set(re.findall(r"chapters/(\d\d)_", table))
 
 
 def test_no_week_takes_more_than_its_hours():

@@ -332,14 +332,20 @@ def test_every_letter_of_a_formula_is_in_the_notation():
             formula = re.sub(
                 r"\\(text|operatorname|mathrm|begin|end)\{[^}]*\}", " ", display or inline
             )
-            found |= {name for name in re.findall(r"\\([a-zA-Z]+)", formula) if name in greek}
+            named = re.findall(r"\\(?:var)?([a-zA-Z]+)", formula)
+            found |= {name for name in named if name in greek}
             plain = re.sub(r"\\[a-zA-Z]+", " ", formula)
             found |= set(re.findall(r"(?<![A-Za-z])([A-Za-z])(?![A-Za-z])", plain))
         return found
 
-    listed = letters((ROOT / "book" / "notation.md").read_text("utf-8"))
-    missing = {path.stem: letters(notebooks.markdown(path)) - listed for path in CHAPTERS}
+    page = (ROOT / "book" / "notation.md").read_text("utf-8")
+    used = {path.stem: letters(notebooks.markdown(path)) for path in CHAPTERS}
+    missing = {name: found - letters(page) for name, found in used.items()}
     assert not any(missing.values()), {name: left for name, left in missing.items() if left}
+    for row in re.findall(r"(?m)^\| \$.*", page.split("## Letters of single chapters")[1]):
+        head = letters(row.split("|")[1])
+        for name in re.findall(r"chapters/(\w+)\.", row):
+            assert used[name] & head, f"{name} has none of {sorted(head)}"
 
 
 def test_lines_of_a_command_quote_their_paths():

@@ -14,6 +14,7 @@ def test_twins():
         return verdict(CHAPTER, "check_twins", answer)
 
     assert say(0.89).startswith("Right:") and say(0.889).startswith("Right:")
+    assert "round the number" in say(0.88)
     assert "where the test line itself is" in say(0.8)
     assert say(None).startswith("Not yet")
     assert "share of lines" in say(0.2)

@@ -193,7 +193,6 @@ def encode_by_loop(encoder, tokens, mask):
     "answer",
     [
         encode,
-        lambda encoder, tokens, mask: encoder(tokens, mask),
         encode_by_loop,
         lambda *a: (encode(*a)[0].detach(), torch.stack(encode(*a)[1])),
     ],
@@ -208,7 +207,9 @@ def test_bugs_right(answer):
         (lambda *_: None, "Not yet"),
         (not_written, "Not yet"),
         (lambda *a: encode(*a)[0], "encodings and the maps"),
-        (lambda e, t, m: e(t, m, return_attention=False), "maps are not those"),
+        (lambda e, t, m: e(t, m), "calls the encoder as a whole"),
+        (lambda e, t, m: (encode(e, t, m)[0], e.forward(t, m)[1]), "as a whole"),
+        (lambda *a: (encode(*a)[0], None), "maps are not those"),
         (lambda e, t, m: encode(e, t, m, places=m.cumsum(1)), "even without padding"),
         (lambda e, t, m: encode(e, t, ~m), "stopped with"),
         (lambda *a: encode(*a, places=torch.arange(6).expand(2, 6)), "padding on the left"),
@@ -219,7 +220,7 @@ def test_bugs_right(answer):
             lambda e, t, m: (encode(e, t, m)[0], encode(e, t, m, seen=False)[1]),
             "maps are not those",
         ),
-        (lambda e, t, m: (e.token_embedding(t), e(t, m)[1]), "even without padding"),
+        (lambda e, t, m: (e.token_embedding(t), encode(e, t, m)[1]), "even without padding"),
     ],
 )
 def test_bugs_wrong(answer, hint):

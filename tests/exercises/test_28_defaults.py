@@ -50,6 +50,7 @@ def test_accepts(answer, said):
         (0.06, "two numbers"),
         ((0.12, 0.4), "Only half"),
         ((0.2, 0.06), "comes first"),
+        ((6, 20), "no percentages"),
         ((0.5, 0.5), "one token and one word"),
     ],
 )

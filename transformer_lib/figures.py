@@ -144,8 +144,8 @@ def heatmap(
     """Draw a matrix (R, C) as squares, with names on its rows and columns.
 
     rows, columns: a name each, or none; drawn as they are, never as maths.
-    values: write the numbers into the squares (of small matrices, in the
-        map of the book: on others some are hard to read).
+    values: write the numbers into the squares (of small matrices, and in
+    the map of the book: on others some are hard to read).
     vmin, vmax: the numbers of the darkest and the brightest colour.
     Returns the axes.
     """

@@ -258,7 +258,7 @@ def test_hold_out_keeps_sources_whole_and_takes_the_end_of_one():
     many = [Passage(str(i), f"file{i % 20}") for i in range(40)]
     kept, aside = hold_out(many)
     assert aside and not {p.source for p in kept} & {p.source for p in aside}
-    with pytest.raises(ValueError, match="at least two passages"):
+    with pytest.raises(ValueError, match="^passages must be at least two, so"):
         hold_out(one[:1])
 
 
@@ -294,6 +294,48 @@ def test_a_small_table_keeps_every_label_on_the_side_that_is_learned(labels):
     kept, aside = hold_out(rows)
     assert {p.label for p in kept} == set(labels) and aside
     assert sorted(map(repr, kept + aside)) == sorted(map(repr, rows))
+
+
+def test_labels_of_few_rows_are_judged_too():
+    rows = [
+        Passage(f"t{label} {i}", f"s{label}.{i}", str(label))
+        for label in range(60)
+        for i in range(9)
+    ]
+    rows += [Passage(f"o {i}", f"o{i}", "other") for i in range(120)]
+    kept, aside = hold_out(rows)
+    assert len(aside) == 66 and len({p.label for p in kept}) == 61
+    assert len({p.label for p in aside}) > 30  # of 54 rows of small labels
+
+
+@pytest.mark.parametrize("name", ["server", "app", "access", "worker"])
+def test_one_large_file_in_a_folder_is_not_the_test(name):
+    """It has no blank line, so that it is a single passage."""
+    passages = [Passage("x" * 900_000, name)]
+    passages += [Passage("some words " * 20, f"file{i}") for i in range(12) for _ in range(20)]
+    kept, aside = hold_out(passages)
+    assert {p.source for p in kept} & {f"file{i}" for i in range(12)}
+    assert name not in {p.source for p in aside} and 3 <= len({p.source for p in aside}) <= 6
+
+
+def test_a_folder_of_tiny_files_beside_a_large_one_is_cut_at_its_end():
+    passages = [Passage("hello you", f"file{i}") for i in range(12)] + [
+        Passage("x " * 5_000, "large")
+    ]
+    kept, aside = hold_out(passages)
+    assert kept[:12] == passages[:12] and 1_000 <= sum(len(p.text) for p in aside) < 1_100
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.9])
+def test_a_folder_gives_about_the_share_that_is_asked(share):
+    kept, aside = hold_out([Passage("a word " * 9, f"file{i // 10}") for i in range(400)], share)
+    assert share * 0.99 < len(aside) / 400 < share * 1.1 + 0.001
+
+
+def test_labelled_sources_of_several_rows_stay_whole():
+    passages = [Passage(f"row {i}", f"file{i // 10}", "ab"[i % 2]) for i in range(400)]
+    kept, aside = hold_out(passages)
+    assert aside and not {p.source for p in kept} & {p.source for p in aside}
 
 
 # What is no list of passages

@@ -66,8 +66,8 @@ def split_by_source(
     """Deal whole sources to train, validation and test, label by label.
 
     validation, test: the share of passages to aim for (0 to 1, together
-    below 1; above 0.9, train may stay empty); a source too large for what
-    is left there goes to train.
+    below 1); a source too large for what is left there goes to train. A part
+    may stay empty: with few sources, or shares above 0.9.
     unit: what stays together; the passage's source unless you say otherwise.
     The order of the sources comes from a hash of their names, so that adding
     a source moves few of the others.
@@ -251,12 +251,25 @@ def draw_rows(
     kept = [row for number, row in enumerate(rows) if number not in aside]
     return kept, [rows[number] for number in sorted(aside)]
 
+# %% ../chapters/02_splits.ipynb #2ac8a0f0
+def whole_sources(sizes: dict[str, int], wanted: float) -> set[str]:
+    """Some of ten or more sources, with about as many characters in all as
+    wanted; at most half of them unless more than half of all are wanted;
+    none where there would be far fewer characters."""
+    order = sorted(sizes, key=lambda name: stable_hash(name, 0))
+    most = max(0.5, wanted / max(sum(sizes.values()), 1))
+    some = {name: sizes[name] for name in order[: int(most * len(order))]}
+    parts = assign_parts(some, {"aside": 1.1 * wanted})
+    chosen = {name for name, part in parts.items() if part == "aside"}
+    found = sum(sizes[name] for name in chosen)
+    return chosen if len(order) >= 10 and found > wanted / 10 else set()
+
 # %% ../chapters/02_splits.ipynb #c02-012
 def hold_out(
     passages: list[Passage], share: float = 0.1
 ) -> tuple[list[Passage], list[Passage]]:
-    """Set a share aside: whole sources where there are ten and one is
-    small enough, else the end of the text, or rows of a table drawn at random.
+    """Set a share aside: rows of a table drawn at random, else whole
+    sources where there are ten, else the end of the text.
 
     share: above 0 and below 1. ValueError if one side would stay empty.
     """
@@ -267,21 +280,28 @@ def hold_out(
     if not fine:
         raise ValueError(f"share must be above 0 and below 1, got {share!r}")
     passages = check_passages(passages)
-    if len({passage.source for passage in passages}) >= 10:
+    sizes: Counter[str] = Counter()  # characters of each source
+    for passage in passages:
+        sizes[passage.source] += len(passage.text)
+    wanted = share * sizes.total()
+    labelled = any(passage.label is not None for passage in passages)
+    if labelled and 10 <= len(sizes) < len(passages):  # no table
         split = split_by_source(passages, validation=0, test=share)
         if split.train and split.test:
             return split.train, split.test
-    sizes = [len(passage.text) for passage in passages]
-    if any(passage.label is not None for passage in passages):
+    if labelled:
         kept, aside = draw_rows(passages, share)
-    elif max(sizes, default=0) > share * sum(sizes):
+    elif whole := whole_sources(sizes, wanted):
+        kept = [p for p in passages if p.source not in whole]
+        aside = [p for p in passages if p.source in whole]
+    elif max((len(p.text) for p in passages), default=0) > wanted:
         kept, aside = cut_inside(passages, share)
     else:
         cut = math.ceil(len(passages) * (1 - share))
         kept, aside = passages[:cut], passages[cut:]
     if not (kept and aside):
         raise ValueError(
-            "train must hold at least two passages, so that one can be set "
-            "aside; in a table, two of one label"
+            "passages must be at least two, so that one can be set aside; in "
+            "a table, two of one label"
         )
     return kept, aside

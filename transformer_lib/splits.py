@@ -252,17 +252,16 @@ def draw_rows(
     return kept, [rows[number] for number in sorted(aside)]
 
 # %% ../chapters/02_splits.ipynb #2ac8a0f0
-def whole_sources(sizes: dict[str, int], wanted: float) -> set[str]:
-    """Some of ten or more sources, with about as many characters in all as
-    wanted; at most half of them unless more than half of all are wanted;
-    none where there would be far fewer characters."""
+def whole_sources(sizes: dict[str, int], share: float) -> set[str]:
+    """Of ten sources or more some, with about a share of all characters, or
+    none where it would be far less."""
+    wanted = share * sum(sizes.values())
     order = sorted(sizes, key=lambda name: stable_hash(name, 0))
-    most = max(0.5, wanted / max(sum(sizes.values()), 1))
-    some = {name: sizes[name] for name in order[: int(most * len(order))]}
-    parts = assign_parts(some, {"aside": 1.1 * wanted})
-    chosen = {name for name, part in parts.items() if part == "aside"}
-    found = sum(sizes[name] for name in chosen)
-    return chosen if len(order) >= 10 and found > wanted / 10 else set()
+    some = order[: int(max(0.5, share) * len(order))]
+    parts = assign_parts({n: sizes[n] for n in some}, {"aside": 1.1 * wanted})
+    aside = {name for name in some if parts[name] == "aside"}
+    few = sum(sizes[name] for name in aside) < wanted / 10
+    return set() if few or len(order) < 10 else aside
 
 # %% ../chapters/02_splits.ipynb #c02-012
 def hold_out(
@@ -283,7 +282,6 @@ def hold_out(
     sizes: Counter[str] = Counter()  # characters of each source
     for passage in passages:
         sizes[passage.source] += len(passage.text)
-    wanted = share * sizes.total()
     labelled = any(passage.label is not None for passage in passages)
     if labelled and 10 <= len(sizes) < len(passages):  # no table
         split = split_by_source(passages, validation=0, test=share)
@@ -291,10 +289,12 @@ def hold_out(
             return split.train, split.test
     if labelled:
         kept, aside = draw_rows(passages, share)
-    elif whole := whole_sources(sizes, wanted):
+    elif whole := whole_sources(sizes, share):
         kept = [p for p in passages if p.source not in whole]
         aside = [p for p in passages if p.source in whole]
-    elif max((len(p.text) for p in passages), default=0) > wanted:
+    elif max((len(p.text) for p in passages), default=0) > (
+        share * sizes.total()
+    ):
         kept, aside = cut_inside(passages, share)
     else:
         cut = math.ceil(len(passages) * (1 - share))

@@ -45,7 +45,7 @@ from transformer_lib.block import Block, init_weights
 from transformer_lib.checkpoints import Best, Checkpoints
 from transformer_lib.command_line import classify, generate_text, train_classifier, train_decoder
 from transformer_lib.defaults import check_settings, hide_rare
-from transformer_lib.devices import make_accelerator
+from transformer_lib.devices import make_accelerator, microbatch
 from transformer_lib.evaluation import (
     accuracy,
     bag_of_words,
@@ -294,6 +294,12 @@ def of_other_kinds() -> Iterator[Line]:
         ("check_settings: dropout", "dropout must be from 0", lambda: check_settings({"dropout": "a"})),
         ("fetch: name", "name must be one of", lambda: fetch(["a"])),
         ("entropy: a list", "maps must be a tensor", lambda: entropy([[0.5, 0.5]])),
+        ("entropy: no weights", "maps must hold weights from 0 to 1, got numbers from 3 to 4", lambda: entropy(torch.tensor([[3.0, 4.0]]))),
+        ("entropy: NaN", "maps must hold weights from 0 to 1", lambda: entropy(torch.full((1, 2), math.nan))),
+        ("KVCache: a text", "decoder must be of the class Decoder, got a str", lambda: KVCache("x")),
+        ("KVCache: an encoder", "decoder must be of the class Decoder, got a Encoder", lambda: KVCache(READER.encoder)),
+        ("microbatch: no parts", "parts must be a whole number, at least 1", lambda: microbatch((IDS[:4],), 0, 0)),
+        ("microbatch: behind the last", "number must be a whole number, 0 to 1", lambda: microbatch((IDS[:4],), 5, 2)),
         ("ablation: two inputs", "tokens must have shape (1, T)", lambda: ablation(len, IDS[:4].view(2, 2), 0)),
         ("gradient_times_input: no table", "table must be an nn.Embedding", lambda: gradient_times_input(len, None, IDS[None])),
         ("gradient_times_input: two inputs", "tokens must have shape (1, T)", lambda: gradient_times_input(len, DECODER.token_embedding, IDS[:4].view(2, 2))),

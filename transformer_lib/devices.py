@@ -13,7 +13,7 @@ from jaxtyping import Float
 import torch
 from torch import Tensor, nn
 
-from .checks import check_sizes
+from .checks import check_sizes, whole_number
 
 # %% ../chapters/33_devices.ipynb #c29-056
 def choose_precision(device: str) -> str:
@@ -101,6 +101,8 @@ class Objective(nn.Module):
 # %% ../chapters/33_devices.ipynb #c29-066
 def microbatch(batch: tuple, number: int, parts: int) -> tuple:
     """Every parts-th row of a batch, from row `number` on."""
+    parts = whole_number("parts", parts, 1)
+    number = whole_number("number", number, 0, parts - 1)
     if len(batch[0]) % parts:
         raise ValueError(
             f"batches must have a size that {parts} (processes times "

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from .attention_head import AttentionHead
 from .batches import check_token_rows, pad
 from .block import Block
-from .checks import is_plain
+from .checks import check_kind, is_plain
 from .decoder import Decoder
 from .feed_forward import Dropout, FeedForward
 from .multi_head_attention import MultiHeadAttention
@@ -73,6 +73,7 @@ class KVCache:
     """
 
     def __init__(self, decoder: Decoder):
+        check_kind("decoder", decoder, Decoder)
         capacity = decoder.sizes["block_size"]
         self.layers = [LayerCache(capacity) for _ in decoder.blocks]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .checks import check_tensor, check_whole_numbers
-from .checks import holds, whole_number
+from .checks import holds, readable, whole_number
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-v01
 def base64_of(data: bytes) -> str:
@@ -658,6 +658,11 @@ def entropy(
     0 if one token has all the weight, ln n if n tokens share it evenly.
     """
     check_tensor("maps", maps)
+    if readable(maps) and not ((maps >= 0) & (maps < 1.001)).all():
+        raise ValueError(
+            "maps must hold weights from 0 to 1, got numbers from "
+            f"{float(maps.min()):.3g} to {float(maps.max()):.3g}"
+        )
     return torch.special.entr(maps).sum(-1)
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-040

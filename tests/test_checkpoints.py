@@ -1,5 +1,6 @@
 """Runs that are killed, stopped and taken up: the same weights, refused when something differs."""
 
+import itertools
 import math
 import os
 import random
@@ -14,13 +15,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from transformer_lib import Decoder, checkpoints
 from transformer_lib.batches import Windows
 from transformer_lib.checkpoints import Best, Checkpoints, check_room
 from transformer_lib.devices import make_accelerator
-from transformer_lib.saving import read_checkpoint, write_atomic
-from transformer_lib.training import language_loss, train
+from transformer_lib.report import PATIENCE
+from transformer_lib.runs import fit
+from transformer_lib.saving import read_checkpoint, write_atomic, write_checkpoint
+from transformer_lib.training import History, language_loss, train
 
 SIZES = dict(embedding_dim=16, num_heads=2, num_layers=2)
 
@@ -490,6 +494,111 @@ def test_tied_weights_survive_a_checkpoint(tmp_path):
     assert model.projection.weight is model.token_embedding.weight
 
 
+class Beside(nn.Module):
+    """A model in an attribute called as PyTorch's wrappers call it, weights of its own, and a mask."""
+
+    def __init__(self, mask=-math.inf):
+        super().__init__()
+        self.module = nn.Embedding(50, 16)
+        self.extra = nn.Linear(16, 50)
+        self.register_buffer("mask", torch.full((16, 16), mask).triu(1))
+
+    def forward(self, x):
+        return self.extra(self.mask.softmax(-1) @ self.module(x))
+
+
+def own_loss(model, batch):
+    return nn.functional.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten())
+
+
+def test_all_of_a_model_of_ones_own_comes_back_its_infinite_mask_too(tmp_path):
+    windows = Windows(torch.arange(200) % 50, 16, 4)
+    models = [Beside(), Beside(0.0)]
+    best = Best(tmp_path / "best", lambda model: 1.0)
+    for model in models:
+        kept = Checkpoints(tmp_path, every=5)
+        train(model, windows, own_loss, steps=10, checkpoints=kept)
+    best(models[0])
+    models.append(Beside(0.0))
+    best.load(models[-1])
+    for model in models[1:]:
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, models[0].state_dict()[name]), name
+    with pytest.raises(FloatingPointError, match="^extra.bias was no longer finite"):
+        nn.init.constant_(model.extra.bias, torch.inf)
+        checkpoints._write_run(
+            tmp_path, torch.compile(model), [], History(), 1, {"learning_rate": 1}
+        )
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_what_python_and_numpy_draw_goes_on(tmp_path, monkeypatch, forgotten):
+    """An older checkpoint lacks their states; it is taken up all the same.
+
+    Of Python's generator the state is compared: the tests' own type checks draw from it.
+    """
+    windows, real = Windows(torch.arange(200) % 50, 16, 4), checkpoints.state_of
+    saved = []
+    monkeypatch.setattr(
+        checkpoints, "state_of", lambda *given: saved.append(random.getstate()) or real(*given)
+    )
+
+    def drawn(folder, kill_at=None):
+        def batches(step):
+            if step == kill_at:
+                raise MemoryError
+            states.append(random.getstate())
+            random.gauss(0, 1)  # it draws two numbers and keeps one
+            numbers.append((np.random.randn(), np.random.rand()))
+            return windows(step)
+
+        states, numbers, model = [], [], Decoder(50, 16, **SIZES)
+        kept = Checkpoints(tmp_path / folder, every=3)
+        try:
+            train(model, batches, language_loss, steps=8, checkpoints=kept)
+        except MemoryError:
+            return kept.files()[0]
+        return states[0], numbers
+
+    path = drawn("killed", 5)
+    if forgotten:
+        tensors, metadata = read_checkpoint(path)
+        for name in ("random.python", "random.numpy"):
+            del tensors[name]
+        write_checkpoint(path, tensors, metadata)
+    state, numbers = drawn("killed")
+    assert (state == saved[0]) is not forgotten
+    assert (numbers == drawn("whole")[1][3:]) is not forgotten
+
+
+def test_a_run_that_was_given_up_ends_there_and_stays_as_it_is(tmp_path):
+    """Also one whose last checkpoint is of a step later, as runs once ended."""
+    windows = Windows(torch.arange(200) % 50, 16, 4)
+
+    def fitted(folder):
+        rising = itertools.count(1.0)
+        model = Decoder(50, 16, **SIZES, dropout=0.1)
+        settings = {"steps": 60, "learning_rate": 0.01, "seed": 0}
+        cpu = make_accelerator("cpu", "no")
+        history, kept = fit(
+            model, windows, language_loss, lambda m: next(rising), folder, cpu, settings
+        )
+        assert kept == 3 and not model.training
+        return model, history
+
+    first = fitted(tmp_path)
+    assert len(first[1].losses) == 3 * (1 + PATIENCE) == first[1].evaluations[-1][0]
+    assert_same(fitted(tmp_path), first)
+    newest = Checkpoints(tmp_path).files()[0]
+    tensors, metadata = read_checkpoint(newest)
+    tensors["losses"] = torch.cat([tensors["losses"], torch.ones(1).double()])
+    metadata["step"] += 1
+    write_checkpoint(tmp_path / "step-000000034.safetensors", tensors, metadata)
+    model, history = fitted(tmp_path)
+    assert_same((model, first[1]), first)
+    assert len(history.losses) == 34
+
+
 def best_of(path, found):
     """The object and a model whose bias is the number of the evaluation that was best."""
     values = iter(found)
@@ -508,6 +617,21 @@ def test_best_keeps_the_lowest_and_knows_it_again(tmp_path):
     assert kept == 3 and seen == [3.0, 1.0, 2.0, 1.0, 4.0]  # of equals the later
     again = Best(tmp_path / "best", len)
     assert again.lowest == best.lowest == 1.0
+
+
+def test_best_refuses_the_file_of_another_model_before_it_evaluates(tmp_path):
+    old, asked = Decoder(50, 16, **SIZES), []
+    new = Decoder(50, 16, **SIZES | {"embedding_dim": 32})
+    Best(tmp_path / "best", lambda model: 1.0)(old)
+    for best in (
+        Best(tmp_path / "best", asked.append),
+        Best(tmp_path / "fresh", lambda model: 1.0),
+    ):
+        if best.lowest == math.inf:
+            best(old)
+        with pytest.raises(ValueError, match="model: .* is of another model"):
+            best(new)
+    assert not asked
 
 
 def test_best_refuses_what_is_no_number(tmp_path):

@@ -341,6 +341,26 @@ def test_a_compiled_model_is_saved_as_what_is_inside(tmp_path):
     assert torch.equal(load_model(tmp_path).model.projection.weight, model.projection.weight)
 
 
+class Beside(torch.nn.Module):
+    """A wrapper of one's own, whose attribute is called as that of PyTorch's."""
+
+    def __init__(self):
+        super().__init__()
+        self.module, self.extra = a_decoder(), torch.nn.Linear(3, 3)
+
+
+def test_only_what_pytorch_put_around_a_model_is_taken_off(tmp_path):
+    model, own = a_decoder(), Beside()
+
+    class Parallel(torch.nn.DataParallel):
+        pass
+
+    assert unwrap(torch.nn.DataParallel(model)) is unwrap(Parallel(torch.compile(model))) is model
+    assert unwrap(torch.compile(torch.nn.DataParallel(own))) is own
+    with pytest.raises(ValueError, match="model must be a Decoder .* itself, .* got Beside"):
+        save_model(tmp_path / "m", own, TOKENIZER)
+
+
 def test_a_decoder_has_no_labels(tmp_path):
     with pytest.raises(ValueError, match="labels must be None for a Decoder"):
         save_model(tmp_path / "m", a_decoder(), TOKENIZER, ["a"])

@@ -585,15 +585,20 @@ with Checkpoints("asked") as kept:
         code = None
     except SystemExit as end:
         code = end.code
+same["accelerator"] = make_accelerator("cpu", "no", accumulate=2)
+same |= {"checkpoints": Checkpoints("stopped"), "stop": lambda history: True}
+train(model, windows, language_loss, steps=40, **same)
+
 if accelerator.is_main_process:
+    files = [path.name for each in ("asked", "stopped") for path in Checkpoints(each).files()]
     found = [accelerator.num_processes, history.losses, history.evaluations]
-    print(json.dumps([*found, code, [path.name for path in kept.files()]]))
+    print(json.dumps([*found, code, files]))
 """
 
 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_and_end_together(tmp_path):
-    """Asked by a signal to one of them, both end after the same step."""
+    """Asked by a signal to one of them, or by `stop`, both end after the same step."""
     (tmp_path / "two.py").write_text(SCRIPT)
     # the launcher's --cpu starts a single process; --multi_gpu starts as many as it is told,
     # and make_accelerator("cpu") keeps them on the CPU
@@ -628,7 +633,8 @@ def test_two_processes_have_the_losses_of_one_and_end_together(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     processes, losses, *rest = json.loads(done.stdout.strip().splitlines()[-1])
     assert processes == 2
-    assert rest == [[[6, 0.1]], 128 + signal.SIGTERM, ["step-000000010.safetensors"]]
+    files = [f"step-{step:09d}.safetensors" for step in (10, 6)]
+    assert rest == [[[6, 0.1]], 128 + signal.SIGTERM, files]
     _, alone = run()
     assert_close(torch.tensor(losses), torch.tensor(alone.losses), rtol=1e-4, atol=0)
 

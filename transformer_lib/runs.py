@@ -15,7 +15,7 @@ from tokenizers import models, Tokenizer
 from torch import nn
 
 from .batches import Sentences, Windows, encode_all
-from .checkpoints import Best, Checkpoints, Enough
+from .checkpoints import Best, Checkpoints
 from .checkpoints import check_room, is_main_process
 from .checks import check_seed
 from .classifier import Classifier, EncoderClassifier
@@ -168,7 +168,7 @@ def checkpoints_in(
     data = checksum({name: getattr(batches, name) for name in names})
     every = max(1, min(200, settings["steps"] // 5))
     same = settings | {"text_checksum": data}
-    return Checkpoints(folder, every, settings=same, stop=give_up)
+    return Checkpoints(folder, every, settings=same)
 
 
 def best_in(
@@ -190,6 +190,8 @@ def loop_options(
     options = {name: settings[name] for name in ("learning_rate", "seed")}
     options |= {"steps": steps, "evaluate": best, "average": AVERAGED}
     options |= {"evaluate_every": max(1, math.ceil(steps / 20)), "muon": muon}
+    if best:
+        options["stop"] = give_up
     if until:  # stop is asked after an evaluation: one that finds nothing
         options["evaluate"] = lambda _: math.nan
         options["stop"] = lambda history: len(history.losses) >= until
@@ -224,10 +226,7 @@ def fit(
             f"{settings['steps']} steps, "
             f"checkpoints to go on from: {len(kept.files())}"
         )
-        try:
-            history = train(model, batches, loss_fn, **options)
-        except Enough as end:
-            history = end.history
+        history = train(model, batches, loss_fn, **options)
     accelerator.wait_for_everyone()
     if best:
         best.load(model)

@@ -255,11 +255,19 @@ def _on_paper(config: dict[str, Any]) -> Decoder | EncoderClassifier:
         return build(config)
 
 # %% ../chapters/26_saving.ipynb #c25-024a
+INSIDE = {
+    "OptimizedModule": "_orig_mod",  # what torch.compile gives
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "FullyShardedDataParallel": "module",
+}
+
+
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model inside what torch.compile and the like put around it."""
-    for name in ("_orig_mod", "module"):
-        while isinstance(getattr(model, name, None), nn.Module):
-            model = getattr(model, name)
+    """The model inside what PyTorch put around it; other classes stay."""
+    for kind in type(model).__mro__:
+        if kind.__module__.startswith("torch.") and kind.__name__ in INSIDE:
+            return unwrap(getattr(model, INSIDE[kind.__name__]))
     return model
 
 
@@ -361,8 +369,8 @@ def _from_8_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 # %% ../chapters/26_saving.ipynb #c25-022
 def not_finite(model: nn.Module) -> str | None:
-    """The name of the first tensor that holds infinity or NaN, if any."""
-    for name, tensor in model.state_dict().items():
+    """The name of the first weight that holds infinity or NaN, if any."""
+    for name, tensor in model.named_parameters():
         if not tensor.isfinite().all():
             return name
     return None

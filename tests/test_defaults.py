@@ -94,7 +94,8 @@ def test_a_small_table_is_read_more_often_and_a_large_one_is_not_read_to_the_end
 
 
 def test_characters_take_the_place_of_words_where_none_are_parted():
-    assert tokenizer_for(["the cat sat"], "word") == "word"
+    assert tokenizer_for(["the cat sat", "Кошка спит."], "word") == "word"
+    assert tokenizer_for(["แมวนั่งบนเสื่อ"], "word") == "char"
     assert tokenizer_for(["\u65e5\u672c\u8a9e" * 300], "word") == "char"
     assert tokenizer_for(["\u65e5\u672c\u8a9e" * 300], "bpe") == "bpe"
 

@@ -14,6 +14,7 @@ from transformer_lib.evaluation import (
     _naive_bayes,
     accuracy,
     best_ngrams,
+    class_probabilities,
     compare,
     cross_entropy,
     evaluating,
@@ -97,6 +98,19 @@ def test_predictions_are_ordinary_tensors():
     weight[found].sum().backward()  # an inference tensor is refused here
     assert not found.is_inference() and weight.grad.sum() == 4
     assert not token_losses(a_decoder(), torch.arange(9)).is_inference()
+
+
+def test_probabilities_of_texts_without_labels_are_those_of_each_alone_in_order():
+    tokenizer = train_tokenizer(["a b C d e f"], "word", 10)
+    texts, model = ["d e f a b", "a", "C d e", "b b b b", "f"] * 30, a_reader().train()
+    for weight in (p for p in model.parameters() if p.ndim == 2):
+        torch.nn.init.normal_(weight, std=0.5)
+    found = class_probabilities(model, tokenizer, texts)
+    model.eval()
+    for text, row in zip(texts, found, strict=True):
+        ids = torch.tensor([tokenizer.encode(text).ids[:4]])  # block_size is 4
+        torch.testing.assert_close(row, model(ids)[0][0].exp())
+    assert len(found.unique(dim=0)) > 3
 
 
 def test_accuracy_is_the_share_of_right_ones(monkeypatch):

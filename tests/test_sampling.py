@@ -640,3 +640,18 @@ def test_each_part_of_a_decoder_has_its_mode_back_after_a_stream():
     before = [part.training for part in decoder.modules()]
     list(stream(decoder, [[1, 2]], max_new_tokens=2, seed=0))
     assert [part.training for part in decoder.modules()] == before and len(set(before)) == 2
+
+
+def test_what_a_stream_draws_may_be_trained_on():
+    model = make()
+    token = next(stream(model, [[1], [2]], seed=0))
+    assert not token.is_inference() and torch.is_grad_enabled()
+    model(token[:, None], token[:, None], return_attention=False).loss.backward()
+
+
+def test_a_full_row_shortens_all_rows():
+    model, seen = make(), []
+    model.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
+    short, long = random_rows([3, SIZE])
+    drawn(model, [short, long], max_new_tokens=2, cached=False)
+    assert seen == [SIZE, SIZE // 2]

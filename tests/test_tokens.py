@@ -23,7 +23,6 @@ from transformer_lib.tokens import (
     UNK,
     encode_rows,
     load_tokenizer,
-    suggest_kind,
     train_tokenizer,
     unknown_share,
 )
@@ -221,20 +220,6 @@ def test_the_unknown_share_is_counted_over_all_tokens():
         unknown_share(tokenizer, "the cat")
 
 
-@pytest.mark.parametrize(
-    "text, suggested",
-    [
-        (SENTENCE, "word"),
-        ("猫坐在垫子上。", "char"),
-        ("แมวนั่งบนเสื่อ", "char"),
-        ("Кошка спит.", "word"),
-    ],
-)
-def test_characters_are_suggested_where_words_cannot_be_seen(text, suggested):
-    assert suggest_kind([text], "word") == suggested
-    assert suggest_kind([text], "bpe") == "bpe" and suggest_kind([text], "char") == "char"
-
-
 @settings(max_examples=60)
 @given(
     st.lists(st.text("ab. \n猫é", max_size=60), max_size=6),
@@ -268,11 +253,7 @@ def test_a_text_longer_than_a_portion_is_encoded_as_a_whole(kind):
 
 @pytest.mark.parametrize("texts", ["the cat", b"the cat", 3, None])
 def test_one_text_is_not_a_list_of_texts(texts):
-    for function in (
-        train_tokenizer,
-        lambda t: suggest_kind(t, "word"),
-        lambda t: unknown_share(BPE, t),
-    ):
+    for function in (train_tokenizer, lambda t: unknown_share(BPE, t)):
         with pytest.raises((ValueError, TypeError), match="texts"):
             inspect.unwrap(function)(texts)
 

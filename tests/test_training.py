@@ -253,6 +253,20 @@ def test_a_batch_in_parts_is_the_whole_batch():
     assert_close(torch.tensor(parts.losses), torch.tensor(whole.losses), rtol=1e-4, atol=0)
 
 
+def test_a_model_that_is_frozen_is_refused():
+    model = decoder().requires_grad_(False)
+    with pytest.raises(ValueError, match="computed from weights that are not frozen, got tensor"):
+        run(model)
+
+
+def test_the_seed_is_of_dropout_and_the_model_ends_in_evaluation_mode():
+    """As the docstring says: first weights and batches are not the seed's."""
+    (model, one), (_, other) = run(seed=0), run(seed=1)
+    assert one.losses == other.losses and not model.training
+    (_, one), (_, other) = (run(decoder(dropout=0.5), seed=seed) for seed in (0, 1))
+    assert one.losses != other.losses
+
+
 def test_parts_that_do_not_divide_a_batch_are_refused():
     with pytest.raises(ValueError, match="batches must have a size that 3"):
         run(accumulate=3)
@@ -415,22 +429,22 @@ def test_of_several_losses_the_right_step_is_named():
 @pytest.mark.parametrize(
     "settings, named",
     [
-        ({"steps": 2.0}, "steps must be a whole number at least 1, got 2.0"),
-        ({"steps": "6"}, "steps must be a whole number at least 1, got '6'"),
-        ({"steps": True}, "steps must be a whole number at least 1, got True"),
-        ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),
+        ({"steps": 2.0}, "steps must be a whole number, at least 1, got 2.0"),
+        ({"steps": "6"}, "steps must be a whole number, at least 1, got '6'"),
+        ({"steps": True}, "steps must be a whole number, at least 1, got True"),
+        ({"seed": -1}, "seed must be a whole number, 0 to 4294967295, got -1"),
         ({"learning_rate": "3e-3"}, "learning_rate must be above 0, got 3e-3"),
         ({"learning_rate": torch.ones(2)}, "learning_rate must be above 0"),
         ({"learning_rate": True}, "learning_rate must be above 0, got True"),
         ({"evaluate_every": 1.5}, "evaluate_every must be a whole number"),
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"warmup": -1}, r"warmup must be from 0 to 6, got -1 \(steps is 6\)"),
-        ({"warmup": 7}, r"warmup must be from 0 to 6, got 7 \(steps is 6\)"),
+        ({"steps": 0}, "steps must be a whole number, at least 1, got 0"),
+        ({"warmup": -1}, r"warmup must be a whole number, 0 to 6, got -1 \(steps is 6\)"),
+        ({"warmup": 7}, r"warmup must be a whole number, 0 to 6, got 7 \(steps is 6\)"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
         ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0"),
-        ({"evaluate_every": 0}, "evaluate_every must be at least 1"),
+        ({"evaluate_every": 0}, "evaluate_every must be a whole number, at least 1, got 0"),
         ({"muon": -0.1}, "muon must be at least 0, got -0.1"),
         ({"muon": "yes"}, "muon must be at least 0, got 'yes'"),
         ({"average": 1.1}, "average must be from 0 to 1, got 1.1"),

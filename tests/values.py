@@ -50,6 +50,7 @@ from transformer_lib.evaluation import (
     accuracy,
     bag_of_words,
     class_log_probs,
+    class_probabilities,
     compare,
     cross_entropy,
     evaluating,
@@ -171,6 +172,10 @@ def of_views() -> Iterator[Line]:
 
 def of_other_kinds() -> Iterator[Line]:
     """Numbers of NumPy and PyTorch work as Python's do; what is of another kind is named."""
+
+    def trained(batch: object, loss_fn: Callable = language_loss) -> Callable[[], object]:
+        return lambda: train(Decoder(V, 8, **SIZES), lambda step: batch, loss_fn, steps=1)
+
     for kind in (np.int64, np.int32, torch.tensor):
         write = dict(max_new_tokens=kind(2), top_k=kind(3), seed=kind(5))
         yield (
@@ -230,7 +235,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("heatmap: too many columns", "columns must be a list of 2 names", lambda: drawn(np.ones((2, 2)), (), "abc")),
         ("heatmap: a number", "rows must be a list of 2 names", lambda: drawn(np.ones((2, 2)), 2)),
         ("generate: no tokenizer", "tokenizer must be a tokenizers.Tokenizer", lambda: list(generate(DECODER, None, "a"))),
-        ("generate: another model", "decoder must be a Decoder", lambda: list(generate(READER, TOKENIZER, "a"))),
+        ("generate: another model", "decoder must be a decoder, got a EncoderClassifier", lambda: list(generate(READER, TOKENIZER, "a"))),
         ("generate: a list", "prompt must be a string, got a list", lambda: list(generate(DECODER, TOKENIZER, ["a"]))),
         ("generate: half a character", "prompt must be valid Unicode", lambda: list(generate(DECODER, TOKENIZER, LONE))),
         ("generate: temperatures", "temperature must be", lambda: list(generate(DECODER, TOKENIZER, "a", temperature=np.ones(2)))),
@@ -285,6 +290,19 @@ def of_other_kinds() -> Iterator[Line]:
         ("train: no model", "model must be a Module", lambda: train(None, Windows(IDS, 4, 2), language_loss, steps=1)),
         ("train: evaluate", "evaluate must be a function", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, evaluate=3)),
         ("train: checkpoints", "checkpoints must be a Checkpoints", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, checkpoints="x")),
+        ("generate: an encoder", "decoder must be a decoder, got a Encoder", lambda: list(generate(READER.encoder, TOKENIZER, "a"))),
+        ("stream: a masked model", "decoder must be a decoder, got a MaskedLanguageModel", lambda: list(stream(MaskedLanguageModel(READER.encoder), [[1]]))),
+        ("stream: prompts, fractions", "prompts must hold whole numbers, got float64", lambda: list(stream(DECODER, [[1.0, 2.0]]))),
+        ("language_loss: an encoder", "model must be a decoder, got a Encoder", lambda: language_loss(READER.encoder, Windows(IDS, 4, 2)(0))),
+        ("train: no batch", "batches must be tuples of tensors, each with a row for each sequence, got None", trained(None)),
+        ("train: an empty batch", "each with a row for each sequence, got ()", trained(())),
+        ("train: a batch without its tuple", "batches must be tuples of tensors", trained(IDS[None, :4])),
+        ("train: a dict", "batches must be tuples of tensors", trained({"tokens": IDS[None, :4]})),
+        ("train: no mask", "batches must be tuples of tensors", trained((IDS[None, :4], None))),
+        ("train: an array", "batches must be tuples of tensors", trained((IDS[None, :4].numpy(),))),
+        ("train: a number in a batch", "batches must be tuples of tensors", trained((IDS[None, :4], torch.tensor(1.0)))),
+        ("train: a list", None, trained([IDS[None, :4], IDS[None, 1:5]])),
+        ("train: a loss that nothing moves", "loss_fn must return one number as a tensor, computed from weights that are not frozen", trained((IDS[None, :4],), lambda m, b: m(b[0]).logits.sum().detach())),
         ("train: loss", "loss_fn must return one number", lambda: train(Decoder(V, 8, **SIZES), Windows(IDS, 4, 2), lambda m, b: 1.0, steps=1)),
         ("make_accelerator: device", "device must be one of", lambda: make_accelerator(["cpu"])),
         ("make_accelerator: accumulate", "accumulate must be a whole number", lambda: make_accelerator("cpu", None, 1.5)),
@@ -675,6 +693,13 @@ def of_losses() -> Iterator[Line]:
         ("class_log_probs: a decoder", "model must be of the class EncoderClassifier, got a Decoder", lambda: class_log_probs(DECODER, rows())),
         ("class_log_probs: a layer", "model must be of the class EncoderClassifier, got a Linear", lambda: class_log_probs(torch.nn.Linear(2, 2), rows())),
         ("class_log_probs: compiled", None, lambda: class_log_probs(torch.compile(READER, backend="eager"), rows())),
+        ("class_log_probs: a third class", "sentences must be of the model's 2 classes, got one of number 2", lambda: class_log_probs(READER, third)),
+        ("accuracy: a third class", "sentences must be of the model's 2 classes", lambda: accuracy(READER, third)),
+        ("class_probabilities: a decoder", "model must be of the class EncoderClassifier, got a Decoder", lambda: class_probabilities(DECODER, TOKENIZER, TEXTS)),
+        ("class_probabilities: one text", "texts must be a list of texts", lambda: class_probabilities(READER, TOKENIZER, "a")),
+        ("class_probabilities: no text", "texts must hold at least one text", lambda: class_probabilities(READER, TOKENIZER, [])),
+        ("class_probabilities: an empty text", "texts of passages must hold at least one row", lambda: class_probabilities(READER, TOKENIZER, ["a", ""])),
+        ("class_probabilities: no tokenizer", "tokenizer must be a tokenizers.Tokenizer", lambda: class_probabilities(READER, None, ["a"])),
         ("per_sentence: a third class", "sentences must be of the model's 2 classes", lambda: per_sentence(READER, third)),
         ("per_sentence: Windows", "sentences must be Sentences", lambda: per_sentence(READER, Windows(IDS, 4, 2))),
         ("per_class: a third class", "labels must name the model's 2 classes", judged(["a", "b", "c"], set())),

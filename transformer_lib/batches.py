@@ -124,16 +124,16 @@ def check_token_rows(name: str, rows: Any) -> None:
 
 # %% ../chapters/04_batches.ipynb #c04-052
 def pad(
-    rows: Sequence[Sequence[int] | np.ndarray],
+    rows: Sequence[Sequence[int] | np.ndarray], name: str = "rows"
 ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
     """Rows of different lengths as one tensor (B, T), and its mask (B, T),
-    which is True at real tokens."""
-    check_token_rows("rows", rows)
+    which is True at real tokens. name: what an error calls them."""
+    check_token_rows(name, rows)
     flat = np.concatenate([np.atleast_1d(row) for row in rows])
     if flat.ndim != 1:
-        raise ValueError(f"rows must be rows of ids, got {rows!r:.60}")
+        raise ValueError(f"{name} must be rows of ids, got {rows!r:.60}")
     if flat.dtype.kind not in "iu":
-        raise ValueError(f"rows must hold whole numbers, got {flat.dtype}")
+        raise ValueError(f"{name} must hold whole numbers, got {flat.dtype}")
     lengths = torch.tensor([len(row) for row in rows])
     mask = torch.arange(int(lengths.max())) < lengths[:, None]  # (B, T)
     tokens = torch.full(mask.shape, PAD)
@@ -193,8 +193,7 @@ class _Padded:
         self.labels = encode_labels(passages, labels)
         texts = check_texts([p.text for p in passages], "texts of passages")
         rows = [row[:block_size] for row in encode_rows(texts, tokenizer)]
-        check_token_rows("texts of passages", rows)
-        self.tokens, self.mask = pad(rows)
+        self.tokens, self.mask = pad(rows, "texts of passages")
         self.lengths = self.mask.sum(1)  # stays on the CPU
 
     def take(

@@ -503,11 +503,20 @@ def ids_of(name: str, ids: Any) -> list[int]:
         ) from None
 
 
+def check_decoder(name: str, model: Any, *sizes: str) -> None:
+    """Raise a ValueError unless a model has these sizes and no encoder."""
+    from transformer_lib.encoder import Encoder  # it imports this module
+
+    inner = getattr(model, "_orig_mod", model)
+    reader = isinstance(getattr(inner, "encoder", inner), Encoder)
+    if reader or not set(sizes) <= {*getattr(model, "sizes", ())}:
+        kind = type(model).__name__
+        raise ValueError(f"{name} must be a decoder, got a {kind}")
+
+
 def check_banned(banned: list[int], decoder: Any) -> None:
     """Raise a ValueError unless banned leaves the decoder an id to draw."""
-    if "vocab_size" not in getattr(decoder, "sizes", ()):
-        kind = type(decoder).__name__
-        raise ValueError(f"decoder must be a Decoder, got a {kind}")
+    check_decoder("decoder", decoder, "vocab_size", "block_size")
     V = decoder.sizes["vocab_size"]
     if not all(0 <= i < V for i in banned) or len(set(banned)) == V:
         raise ValueError(
@@ -572,9 +581,7 @@ def check_sources(sources: Sequence[Hashable] | None, count: int) -> None:
 # %% ../chapters/23_checks.ipynb #c23-097
 def check_scored(tokens: Any, model: Any) -> Tensor:
     """The tokens as a tensor, if they are a row of two that can be scored."""
-    if "block_size" not in getattr(model, "sizes", ()):
-        kind = type(model).__name__
-        raise ValueError(f"model must be a decoder, got a {kind}")
+    check_decoder("model", model, "block_size")
     try:
         row = torch.as_tensor(tokens)
     except (TypeError, ValueError, RuntimeError):

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from typer import Argument, Option
 
@@ -21,15 +20,16 @@ from .checks import whole_number
 from .decoder import Decoder
 from .classifier import EncoderClassifier
 from .defaults import check_run_seed
-from .evaluation import evaluating, per_class, per_text
+from .evaluation import class_probabilities
+from .evaluation import per_class, per_text
 from .files import read_text
 from .report import warn_unknown
 from .runs import check_known, JUDGED, load, TableTask
 from .runs import texts_of, TextTask, train_and_report
 from .sampling import generate as write_on
 from .tables import read_table
-from .text import check_texts
-from .tokens import UNK, unknown_share
+from .text import check_texts, in_portions
+from .tokens import unknown_share
 
 # %% ../chapters/31_command_line.ipynb #c27-038
 def _say(kind: str, message: object) -> None:
@@ -352,17 +352,13 @@ def _lines(text: list[str] | None, file: Path | None) -> list[str]:
     return texts
 
 
-def class_shares(
-    model: Any, ids: list[int], labels: list[str]
-) -> dict[str, float]:
-    """The probability of each label for one text; what is too long is cut."""
-    longest = model.encoder.sizes["block_size"]
-    with evaluating(model):
-        log_probs, _ = model(
-            torch.tensor([ids[:longest]]), return_attention=False
-        )
-    shares = log_probs[0].exp().tolist()
-    return dict(zip(labels, shares, strict=True))
+def _answers(
+    model: Any, tokenizer: Any, texts: list[str]
+) -> Iterator[tuple[str, list[float]]]:
+    """Each text with the probability of each class, in portions."""
+    for some in in_portions(texts):
+        found = class_probabilities(model, tokenizer, some)
+        yield from zip(some, found.tolist(), strict=True)
 
 # %% ../chapters/31_command_line.ipynb #c27-070b
 @app.command()
@@ -386,11 +382,8 @@ def classify(
     with report_errors():
         texts = _lines(text, file)
         model, tokenizer, names = load(folder, EncoderClassifier)
-        unknown = tokens = 0
-        for line in texts:
-            ids = tokenizer.encode(line, add_special_tokens=False).ids
-            unknown, tokens = unknown + ids.count(UNK), tokens + len(ids)
-            shares = class_shares(model, ids, names or [])
+        for line, row in _answers(model, tokenizer, texts):
+            shares = dict(zip(names or [], row, strict=True))
             best = max(shares, key=shares.__getitem__)
             if as_json:
                 found = {"text": line, "label": best, "probabilities": shares}
@@ -398,7 +391,7 @@ def classify(
             else:
                 shown = " ".join(line.split())  # one line, whatever it has
                 typer.echo(f"{best}\t{shares[best]:.3f}\t{shown}")
-        warn_unknown(unknown / max(tokens, 1), "these texts")
+        warn_unknown(unknown_share(tokenizer, texts), "these texts")
 
 # %% ../chapters/31_command_line.ipynb #c27-070d
 @app.command()

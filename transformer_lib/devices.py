@@ -101,6 +101,13 @@ class Objective(nn.Module):
 # %% ../chapters/33_devices.ipynb #c29-066
 def microbatch(batch: tuple, number: int, parts: int) -> tuple:
     """Every parts-th row of a batch, from row `number` on."""
+    given = batch if isinstance(batch, (tuple, list)) else ()
+    if not given or not all(isinstance(t, Tensor) and t.ndim for t in given):
+        found = " ".join(repr(batch).split())
+        raise ValueError(
+            "batches must be tuples of tensors, each with a row for each "
+            f"sequence, got {found:.60}"
+        )
     parts = whole_number("parts", parts, 1)
     number = whole_number("number", number, 0, parts - 1)
     if len(batch[0]) % parts:
@@ -129,10 +136,11 @@ def update(
         rows = tuple(tensor.to(accelerator.device) for tensor in rows)
         with accelerator.accumulate(objective):
             loss = objective(rows)
-            if not isinstance(loss, Tensor) or loss.numel() != 1:
+            one = isinstance(loss, Tensor) and loss.numel() == 1
+            if not one or not loss.requires_grad:
                 raise ValueError(
-                    "loss_fn must return one number as a tensor, got "
-                    f"{loss!r:.60}"
+                    "loss_fn must return one number as a tensor, computed "
+                    f"from weights that are not frozen, got {loss!r:.60}"
                 )
             accelerator.backward(loss)
             if accelerator.sync_gradients:  # the last part of the batch

@@ -94,7 +94,7 @@ def left_pad(
     """Rows of ids as one tensor (B, T) that ends where they end, and the mask
     that is True at real tokens; None if all rows are equally long."""
     check_token_rows("prompts", prompts)
-    flipped, mask = pad([list(row)[::-1] for row in prompts])
+    flipped, mask = pad([list(row)[::-1] for row in prompts], "prompts")
     return flipped.flip(1), None if mask.all() else mask.flip(1)
 
 # %% ../chapters/21_kv_cache.ipynb #c21-074

@@ -14,6 +14,7 @@ from .checks import check_banned, check_logits
 from .checks import check_sampling, check_seed
 from .checks import check_kind, holds, ids_of
 from .decoder import Decoder
+from .evaluation import evaluating
 from .kv_cache import Continuation
 from .text import check_texts
 from .tokens import check_tokenizer
@@ -88,42 +89,40 @@ def stream(
     """Yield the next token of every prompt, (B,), max_new_tokens times.
 
     prompts: rows of ids, of any lengths above 0. Past block_size tokens it
-    goes on with the last half of them. stop: ids after which a row repeats
-    its stop token; all stopped ends it. banned: ids never drawn. seed: makes
-    the draws repeatable. cached=False: the same up to rounding, slower (and
-    what is done where a head has hooks or modules of yours). The other
-    arguments as in probabilities. Until it ends the decoder is in evaluation
-    mode: run one stream of a decoder at a time.
+    goes on with the last half of them, in all rows as soon as the longest is
+    full. stop: ids after which a row repeats its stop token; all stopped ends
+    it. banned: ids never drawn. seed: makes the draws repeatable.
+    cached=False: the same up to rounding, slower (and what is done where a
+    head has hooks or modules of yours). The other arguments as in
+    probabilities. Until it ends the decoder is in evaluation mode: run one
+    stream of a decoder at a time.
     """
     choice = temperature, top_k, top_p
     check_sampling(*choice, max_new_tokens)
     stop, banned = ids_of("stop", stop), ids_of("banned", banned)
     check_banned(banned, decoder)
-    modes = [(part, part.training) for part in decoder.modules()]
-    text = Continuation(decoder, prompts, cached)
-    device = text.context.device
-    generator = torch.Generator(device)
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(check_seed(seed) % 2**63)
-    stops = torch.tensor(stop, dtype=torch.long, device=device)
-    stopped = torch.zeros_like(text.context[:, :1], dtype=torch.bool)
-    decoder.eval()
-    try:
+    with evaluating(decoder):
+        text = Continuation(decoder, prompts, cached)
+        device = text.context.device
+        generator = torch.Generator(device)
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(check_seed(seed) % 2**63)
+        stops = torch.tensor(stop, dtype=torch.long, device=device)
+        stopped = torch.zeros_like(text.context[:, :1], dtype=torch.bool)
         for _ in range(max_new_tokens):
             logits = text.logits()
             logits[:, banned] = float("-inf")
             chosen = sample_next_token(logits, *choice, generator)
             chosen = torch.where(stopped, text.context[:, -1:], chosen)
             stopped |= torch.isin(chosen, stops)
-            yield chosen[:, 0]
+            with torch.inference_mode(False):  # one that may be trained on
+                token = chosen[:, 0].clone()
+            yield token
             if stopped.all():
                 return
             text.add(chosen)
-    finally:
-        for part, training in modes:
-            part.training = training
 
 # %% ../chapters/20_sampling.ipynb #c20-092
 def generate(

@@ -14,7 +14,6 @@ from tokenizers import Regex, Tokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from .text import UNSPACED, as_path, check_texts
-from .text import count_words
 from .text import cut_long, in_portions
 
 # %% ../chapters/03_tokens.ipynb #c03-034
@@ -168,14 +167,6 @@ def unknown_share(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
         tokens += len(row)
         unknown += int((row == UNK).sum())
     return unknown / max(tokens, 1)
-
-# %% ../chapters/03_tokens.ipynb #c03-068f
-def suggest_kind(texts: Iterable[str], kind: str) -> str:
-    """The kind of tokenizer, or "char" where "word" does not fit: in texts
-    that put no spaces between words."""
-    if kind == "word" and count_words(check_texts(texts)) is None:
-        return "char"
-    return kind
 
 # %% ../chapters/03_tokens.ipynb #c03-072
 def load_tokenizer(path: str | Path) -> Tokenizer:

@@ -3,7 +3,6 @@
 __all__ = ['classification_loss', 'language_loss', 'schedule', 'History', 'Checkpointing', 'train']
 # %% ../chapters/11_training.ipynb #c11-002
 import math
-import operator
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from .checks import check_kind, check_schedule
+from .checks import check_decoder, check_kind, check_schedule
 from .checks import check_whole_numbers
-from .checks import holds, readable
+from .checks import holds, readable, whole_number
 from .devices import make_accelerator, Objective, update
 from .optimizers import make_optimizers, WeightAverage
 
@@ -72,6 +71,7 @@ def classification_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
 def language_loss(model: nn.Module, batch: tuple) -> Float[Tensor, ""]:
     """The mean cross-entropy of a decoder on a batch of Windows."""
     tokens, targets = parts_of(batch, model, "tokens", "targets")
+    check_decoder("model", model)
     return model(tokens, targets, return_attention=False)[1]
 
 # %% ../chapters/11_training.ipynb #c11-026
@@ -249,20 +249,26 @@ def train(
 ) -> History:
     """Train a model in place and return what the run went through.
 
-    batches(step): the batch of a step. loss_fn(model, batch): its mean loss.
-    learning_rate: the largest, reached after warmup steps (warmup None: a
-    twentieth of all). muon: see make_optimizers. average: the share of the
-    run that the weights of evaluations and the result are averaged over, 0
-    to 1 (see WeightAverage).
+    batches(step): the tensors of a step. loss_fn(model, batch): their mean
+    loss. learning_rate: the largest, reached after warmup steps (warmup None:
+    a twentieth of all). muon, weight_decay: see make_optimizers; a parameter
+    is inside a block if its name has "blocks." in it. max_grad_norm: a longer
+    gradient is shortened to it. average: the share of the run that the
+    weights of evaluations and the result are averaged over, 0 to 1 (see
+    WeightAverage).
     evaluate(model): every evaluate_every steps and at the end. stop(history):
     asked after it, True ends the run; several processes must answer alike.
-    FloatingPointError when a loss is no longer finite.
+    accelerator: None makes one. checkpoints: None, or see Checkpoints.
+    seed: of dropout, set in the global generators of Python, NumPy and
+    PyTorch; first weights and batches have seeds of their own.
+    At the end the model is in evaluation mode. FloatingPointError when a loss
+    is no longer finite.
     """
     calls = dict(batches=batches, loss_fn=loss_fn)
     _check_parts(model, accelerator, checkpoints, stop, evaluate, **calls)
     rates = learning_rate, warmup, weight_decay, max_grad_norm
     settings = _check_settings(steps, *rates, muon, average, seed)
-    every = _whole("evaluate_every", evaluate_every, 1)
+    every = whole_number("evaluate_every", evaluate_every, 1)
     accelerator = accelerator or make_accelerator()
     run = _Run(model, batches, loss_fn, accelerator, settings)
     history, start = History(), 0
@@ -307,22 +313,6 @@ class _Progress:
             self.bar.set_postfix(shown)
 
 # %% ../chapters/11_training.ipynb #c11-076
-def _whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """value as an int from low to high; a ValueError that names it if not."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    wanted = f"at least {low}" if high is None else f"from {low} to {high}"
-    if number is None:
-        raise ValueError(
-            f"{name} must be a whole number {wanted}, got {value!r}"
-        )
-    if number < low or (high is not None and number > high):
-        raise ValueError(f"{name} must be {wanted}, got {number}")
-    return number
-
-
 def _positive(name: str, value: Any, zero: bool = False) -> float:
     """value as a float above 0, or 0 where zero is allowed."""
     wanted = "at least 0" if zero else "above 0"
@@ -367,11 +357,11 @@ def _check_settings(
     seed,
 ) -> dict[str, Any]:
     """The settings of a run as plain numbers; ValueError if one cannot be."""
-    steps = _whole("steps", steps, 1)
+    steps = whole_number("steps", steps, 1)
     if warmup is None:
         warmup = max(1, steps // 20)
     try:
-        warmup = _whole("warmup", warmup, 0, steps)
+        warmup = whole_number("warmup", warmup, 0, steps)
     except ValueError as error:
         raise ValueError(f"{error} (steps is {steps})") from None
     if isinstance(average, bool) or not holds(lambda a: 0 <= a <= 1, average):
@@ -379,7 +369,7 @@ def _check_settings(
     if not holds(lambda share: 0 <= share < math.inf, muon):
         raise ValueError(f"muon must be at least 0, got {muon!r}")
     return {
-        "seed": _whole("seed", seed, 0, 2**32 - 1),
+        "seed": whole_number("seed", seed, 0, 2**32 - 1),
         "steps": steps,
         "learning_rate": _positive("learning_rate", learning_rate),
         "warmup": warmup,

@@ -24,7 +24,7 @@ from .classifier import Classifier, EncoderClassifier
 from .decoder import Decoder
 from .encoder import Encoder
 from .text import as_path, check_texts
-from .tokens import load_tokenizer
+from .tokens import check_tokenizer, load_tokenizer
 
 # %% ../chapters/26_saving.ipynb #c25-018
 def _write(path: Path, content: bytes) -> None:
@@ -395,11 +395,7 @@ def _names(labels: Any, classes: int) -> list[str]:
 
 def _check_parts(model: nn.Module, tokenizer: Any, config: dict) -> None:
     """ValueError unless model, tokenizer and config fit together."""
-    if not isinstance(tokenizer, Tokenizer):
-        raise ValueError(
-            "tokenizer must be a tokenizers.Tokenizer, as train_tokenizer "
-            f"gives it, got {type(tokenizer).__name__}"
-        )
+    check_tokenizer(tokenizer)
     V = config["sizes"]["vocab_size"]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= V:

@@ -159,6 +159,70 @@ def test_evaluate_judges_both_kinds(writer, reader, files):
     assert json.loads(last(said))["accuracy"] == pytest.approx(reader[1]["test"]["accuracy"])
 
 
+def test_evaluate_does_not_say_what_was_learned_since_it_cannot_know(reader, files):
+    _, said = command("evaluate", reader[0], "--test", files / "a.tsv")
+    assert not {"seen", "accuracy_seen", "accuracy_unseen"} & json.loads(last(said)).keys()
+
+
+def test_a_run_says_how_the_test_was_read_and_how_large_the_parts_are(files):
+    texts = ["--train", files / "a.tsv", "--test", files / "b.csv"]
+    code, said = command("train-classifier", *texts, "--out", files / "parts", *SMALL)
+    lines = said.splitlines()
+    at = lines.index("to be judged on:")
+    assert code == 0 and lines[at + 1].startswith("b.csv: CSV; text: 'text'")
+    report, numbers = json.loads(last(said)), lines[-3]
+    test = sum(len(row.text) for row in read_labelled(files / "b.csv"))
+    assert any(
+        line.startswith("characters: train ") and line.endswith(f", test {test}") for line in lines
+    )
+    assert numbers.startswith(f"accuracy {report['test']['accuracy']:.3f}, a bag of words")
+    assert numbers.endswith("; 2 of 2 labels are in the test")
+    assert f"the commonest label alone {report['baseline']['majority']:.3f};" in numbers
+    assert report["device"] == "cpu" and report["precision"] in ("no", "bf16")
+
+
+def test_the_overlap_counts_what_a_classifier_was_pretrained_on(files):
+    rows = [row.text for row in read_labelled(files / "b.csv")]
+    (files / "leak.txt").write_text("\n\n".join([*rows, "some more of it to read " * 200]))
+    line = ["--train", files / "a.tsv", "--test", files / "b.csv", "--out", files / "leak", *SMALL]
+    code, said = command("train-classifier", *line, "--pretrain", files / "leak.txt")
+    assert code == 0 and json.loads(last(said))["overlap"]["texts"] == 1
+    assert "the test shares 100% of its texts" in said
+    assert "in place of beginning with what counting knows" in said
+
+
+def test_rows_that_are_cut_are_named(files):
+    (files / "long.tsv").write_text(
+        "\n".join(f"{'ab'[i % 2]}\t{'word ' * (40 if i % 3 else 4)} {i}" for i in range(60))
+    )
+    line = ["train-classifier", "--train", files / "long.tsv", *SMALL]
+    code, said = command(*line, "--out", files / "cut", "--block-size", "16")
+    assert code == 0 and "% of the rows are cut after block_size = 16 tokens" in said
+    code, said = command(*line, "--out", files / "uncut", "--block-size", "64")
+    assert code == 0 and "are cut after" not in said
+
+
+def test_a_run_that_goes_on_with_another_text_says_so(files):
+    text = files / "grows.txt"
+    text.write_text((files / "a.txt").read_text())
+    line = ["train-decoder", "--train", text, "--out", files / "grown", "--block-size", "8", *SMALL]
+    assert command(*line)[0] == 0
+    text.write_text(text.read_text() + "\n\nand one line more , about a dog .")
+    code, said = command(*line, "--resume")
+    assert code == 2 and "its file has changed, or --test or --validation" in last(said)
+
+
+def test_a_table_is_not_classified_line_by_line_without_a_word(reader, files):
+    code, said = command("classify", reader[0], "--file", files / "b.csv")
+    assert code == 0 and "b.csv is read line by line, its columns too" in said
+
+
+def test_a_run_from_another_does_not_know_what_that_had_learned(writer, files):
+    line = ["--train", files / "a.txt", "--from", writer[0], "--out", files / "second"]
+    code, said = command("train-decoder", *line, "--steps", "3", "--batch-size", "4")
+    assert code == 0 and "not known: whether the model of --from had learned the test" in said
+
+
 def test_resume_goes_on(writer, files):
     code, said = train_writer(files, "--resume")
     assert code == 0 and json.loads(last(said))["test"] == writer[1]["test"]
@@ -203,7 +267,7 @@ def test_resume_goes_on(writer, files):
         (["classify", "{}/y"], "text or file must be given"),
         (["classify", "{}/y", "--text", ""], "text must hold"),
         (["evaluate", "{}/y", "--test", "{}/b.txt"], "must be a label, a tab and a text"),
-        (["generate", "{}/nowhere"], "holds no config.json"),
+        (["generate", "{}/nowhere"], "does not exist; it must be the --out of"),
         (
             ["train-decoder", "--train", "{}/a.txt", "--test", "no", "--out", "{}/n"],
             "error: there is no file or folder",

@@ -253,3 +253,10 @@ def test_unknown_tokens_are_said_when_they_are_many():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_unknown(0.05, "the test")
+
+
+@pytest.mark.parametrize("planned, said", [(4, False), (9, True)])
+def test_a_run_that_ended_early_says_so(tmp_path, planned, said):
+    history = History([3.0, 2.0, 2.5, 1.5], [(2, 2.2), (4, 2.1)])
+    results = write_report(tmp_path, history, 4, {"settings": {"steps": planned}})
+    assert results["by_heart"].endswith("; 9 steps were planned") == said

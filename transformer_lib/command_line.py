@@ -160,7 +160,9 @@ MODEL = {
         "What a token is: char, word, or bpe (byte pairs, pieces of words).",
     ),
     "vocab_size": option(int | None, "The most tokens to tell apart."),
-    "block_size": option(int | None, "The longest sequence, in tokens."),
+    "block_size": option(
+        int | None, "The longest sequence, in tokens; longer rows are cut."
+    ),
     "embedding_dim": option(
         int | None,
         "Numbers that stand for a token, a multiple of num-heads.",
@@ -194,7 +196,8 @@ TABLE = {
     "pretrain": option(
         Path | None,
         "A text on which hidden words are guessed first; 'own' takes the "
-        "texts of train.",
+        "texts of train. The model then does not begin with what counting "
+        "knows: compare.",
     ),
 }
 DEFAULTS = {"validation": 0.1, "seed": 0, "refit": False, "resume": False}
@@ -343,6 +346,8 @@ def _lines(text: list[str] | None, file: Path | None) -> list[str]:
     if (text is None) == (file is None):
         raise ValueError("text or file must be given, and not both")
     if file is not None:
+        if file.suffix.lower() in (".csv", ".tsv", ".jsonl"):
+            _say("warning", f"{file} is read line by line, its columns too")
         whole = "\n".join(texts_of(read_text(file)))
         return [line for line in whole.split("\n") if line.strip()]
     texts = check_texts(text, "text")
@@ -415,5 +420,7 @@ def evaluate(
             ).passages
             check_known("test", rows, labels or [])
             found = per_class(model, tokenizer, labels or [], rows, set())
+            for name in ("seen", "accuracy_seen", "accuracy_unseen"):
+                del found[name]  # what was learned is not known here
         warn_unknown(found["unknown"], "the test")
         typer.echo(json.dumps(found))

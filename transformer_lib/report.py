@@ -227,6 +227,17 @@ def warn_unknown(share: float, where: str) -> None:
         )
 
 
+def warn_cut(lengths: Tensor, block_size: int) -> None:
+    """Say that rows of tokens fill the block: all behind that is cut off."""
+    share = (lengths >= block_size).double().mean().item()
+    if share > 0.05:
+        warnings.warn(
+            f"{share:.0%} of the rows are cut after block_size = {block_size} "
+            "tokens; a larger --block-size reads more",
+            stacklevel=2,
+        )
+
+
 def write_report(
     folder: Path, history: History, kept: int, found: dict[str, Any]
 ) -> dict[str, Any]:
@@ -236,6 +247,9 @@ def write_report(
     """
     anew = f"; then trained anew on everything, to step {kept}"
     refit = anew if found.get("refit") else ""
+    planned = found.get("settings", {}).get("steps", len(history.losses))
+    early = f"; {planned} steps were planned"
+    refit = early * (len(history.losses) < planned) + refit
     results = found | {
         "steps": len(history.losses),
         "best_step": kept,

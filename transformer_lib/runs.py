@@ -37,7 +37,7 @@ from .pretraining import finetuning_loss, masked_loss
 from .report import beside_bag_of_words, beside_ngrams
 from .report import best_temperature, divide_logits
 from .report import give_up, kept_step, loss_at_best
-from .report import warn_unknown, write_report
+from .report import warn_cut, warn_unknown, write_report
 from .saving import Loaded, checksum, load_model, save_model
 from .saving import write_atomic
 from .splits import Split, hold_out, overlap, python_prose
@@ -98,9 +98,15 @@ def make_split(
     if test is None:
         rest, tested = set_aside(found.passages, 0.1)
     else:
-        rest, tested = found.passages, read(test).passages
+        asked = read(test)
+        tell(f"to be judged on:\n{asked}")
+        rest, tested = found.passages, asked.passages
     kept, validation = set_aside(rest, share) if share else (rest, [])
-    return Split(kept, validation, tested)
+    split = Split(kept, validation, tested)
+    parts = vars(split).items()
+    sizes = [f"{name} {sum(len(p.text) for p in x):,}" for name, x in parts]
+    tell(f"characters: {', '.join(sizes)}")
+    return split
 
 # %% ../chapters/30_runs.ipynb #c29n-010
 ELSEWHERE = {"out", "resume", "train_on", "test", "start_from", "pretrain"}
@@ -226,7 +232,15 @@ def fit(
             f"{settings['steps']} steps, "
             f"checkpoints to go on from: {len(kept.files())}"
         )
-        history = train(model, batches, loss_fn, **options)
+        try:
+            history = train(model, batches, loss_fn, **options)
+        except ValueError as error:
+            if "text_checksum" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}: another text is learned from; its file has "
+                "changed, or --test or --validation"
+            ) from None
     accelerator.wait_for_everyone()
     if best:
         best.load(model)
@@ -286,6 +300,10 @@ def load(folder: Path, *wanted: type) -> Loaded:
     """Load a model that must be of one of the wanted classes."""
     folder = as_path(folder, "folder")
     at = f"folder: {str(folder)!r}"
+    if not folder.is_dir():
+        raise ValueError(
+            f"{at} does not exist; it must be the --out of a training command"
+        )
     if begun(folder) and not (folder / "config.json").exists():
         raise ValueError(
             f"{at} holds a run that has not ended; go on with it first: the "
@@ -358,8 +376,8 @@ def check_long_enough(name: str, tokens: Any, block_size: int) -> None:
     if len(tokens) < least:
         raise ValueError(
             f"{name} must hold at least 2 * block_size + 1 = {least} tokens "
-            f"to learn from, got {len(tokens)}; give more text or a smaller "
-            "block_size"
+            f"to learn from, got {len(tokens)}; give more text, or a smaller "
+            "block_size or validation"
         )
 
 
@@ -431,6 +449,10 @@ class TextTask:
         judged = encode_all(texts_of(run.split.test), run.tokenizer)
         return beside_ngrams(model, learned.cpu(), judged)
 
+    def in_numbers(self, _run: Run, found: dict, other: dict) -> str:
+        ours, theirs = (x["perplexity_per_token"] for x in (found, other))
+        return f"perplexity per token {ours:.1f}, {other['name']} {theirs:.1f}"
+
 # %% ../chapters/30_runs.ipynb #c29n-024
 def check_known(name: str, part: list[Passage], labels: list[str]) -> None:
     """ValueError that names the part if it has a label beside these."""
@@ -470,7 +492,10 @@ def pretrain(encoder: Encoder, run: Run) -> None:
     check_long_enough("pretrain", tokens, T)
     batches = MaskedWindows(tokens, T, B, seed)
     steps = steps_for(10, len(tokens), batches.batch_size * T)
-    tell(f"{steps} steps of masked training on {len(tokens):,} tokens first")
+    tell(
+        f"{steps} steps of masked training on {len(tokens):,} tokens first, "
+        "in place of beginning with what counting knows"
+    )
     settings = run.settings | {"steps": steps, "learning_rate": 3e-3}
     model, folder = MaskedLanguageModel(encoder), run.out / "pretraining"
     fit(model, batches, masked_loss, None, folder, run.accelerator, settings)
@@ -545,6 +570,7 @@ class TableTask:
         return sentences_of(run, passages, hidden=True)
 
     def plan(self, run: Run, batches: Any) -> dict[str, Any]:
+        warn_cut(batches.lengths, run.settings["block_size"])
         rows, size = len(run.learned), batches.batch_size
         return {"steps": steps_for(24, rows, size, 900, 1500)}
 
@@ -571,6 +597,15 @@ class TableTask:
 
     def opponent(self, run: Run, model: Any) -> dict:
         return beside_bag_of_words(model, run.tokenizer, run.labels, run.split)
+
+    def in_numbers(self, run: Run, found: dict, other: dict) -> str:
+        judged = {passage.label for passage in run.split.test}
+        return (
+            f"accuracy {found['accuracy']:.3f}, {other['name']} "
+            f"{other['accuracy']:.3f}, the commonest label alone "
+            f"{other['majority']:.3f}; {len(judged)} of {len(run.labels)} "
+            "labels are in the test"
+        )
 
 # %% ../chapters/30_runs.ipynb #c29n-030
 def dropout_of(model: nn.Module) -> float:
@@ -690,8 +725,10 @@ def report_on(
         "validation": aside,
         "test": found,
         "baseline": task.opponent(run, model),
-        "overlap": overlap(run.learned, texts_of(test)),
+        "overlap": overlap([*run.learned, *run.more], texts_of(test)),
         "refit": run.options["refit"],
+        "device": str(run.accelerator.device),
+        "precision": run.accelerator.mixed_precision,
     }
     if temperature:
         results["temperature"] = temperature
@@ -719,5 +756,8 @@ def train_and_report(
     shared = [f"{x:.0%} of its {kind}" for kind, x in shares if x >= 0.005]
     if shared:
         tell(f"the test shares {' and '.join(shared)} with what was learned")
+    if run.start:
+        tell("not known: whether the model of --from had learned the test")
+    tell(task.in_numbers(run, results["test"], results["baseline"]))
     tell(results["baseline"]["verdict"])
     return results

@@ -47,6 +47,7 @@ LOOK = r"""() => {
     title: document.title,
     description: document.querySelector("meta[name=description]")?.content || "",
     solutions: all(".solution.dropdown").length,
+    folds: all(".toggle-button").map(button => button.getAttribute("aria-label")),
     widgets: all("script[type='application/vnd.jupyter.widget-view+json']").length,
     drawnWidgets: all(".cell_output .widget-subarea > .jupyter-widgets").length,
   };
@@ -284,11 +285,18 @@ def test_page_fits_a_telephone_and_code_fits_a_screen(visit, name):
 @every_chapter
 def test_exported_cells_are_marked(visit, name):
     exported = [
-        c for c in cells(name) if re.match(r"(#\|.*\n)*?#\|\s*exports?\b", "".join(c["source"]))
+        c for c in cells(name) if re.match(r"(#\|.*\n)*?#\|\s*exporti?\b", "".join(c["source"]))
     ]
     module = f"transformer_lib.{name.split('/')[-1][3:]}"
     assert visit(name)["marks"] == [module] * len(exported)
     assert visit(name)["directives"] == []
+
+
+@every_page
+def test_what_unfolds_has_a_name_of_its_own(visit, name):
+    """For whoever hears the buttons one after another."""
+    folds = visit(name)["folds"]
+    assert len(set(folds)) == len(folds) and "Toggle hidden content" not in folds, folds
 
 
 @every_chapter
@@ -311,6 +319,71 @@ def test_figures_have_no_frame_in_the_dark_theme(browser, server, name):
     assert seen["light"] == 0 and seen["dark"] == seen["pairs"] + seen["drawings"] > 0
     assert seen["framed"] == []
     page.close()
+
+
+@every_page
+def test_the_place_of_a_figure_is_kept_before_it_comes(html, name):
+    """With its width and its height in the page, nothing below a figure moves when it arrives."""
+    from PIL import Image
+
+    text = (html / f"{name}.html").read_text("utf-8")
+    for tag in re.findall(r"<img [^>]*_images/[^>]*\.png[^>]*>", text):
+        path = html / "_images" / re.search(r'_images/([^"]*)"', tag)[1]
+        with Image.open(path) as image:
+            width, height = image.size
+        assert f'width="{width}" height="{height}"' in tag, tag
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_link_within_a_page_leads_to_its_target(browser, server, theme):
+    page = browser.new_page(color_scheme=theme, viewport={"width": 1280, "height": 900})
+    page.goto(f"{server}chapters/09_encoder.html")
+    page.evaluate(DRAWN)
+    page.locator(".bd-sidebar-secondary a", has_text="Exercises").first.click()
+    page.wait_for_timeout(1500)  # pictures on the way arrive
+    top = page.evaluate("document.getElementById('exercises').getBoundingClientRect().top")
+    assert 0 <= top < 200
+    page.close()
+
+
+def test_a_figure_opens_in_the_colours_of_the_page(browser, server):
+    page = browser.new_page(color_scheme="dark", viewport={"width": 390, "height": 844})
+    for theme, ending in (("dark", ".dark.png"), ("light", ".png")):
+        page.goto(f"{server}{CHAPTERS[4]}.html")
+        page.wait_for_selector("a.full-size")
+        page.evaluate("theme => (document.documentElement.dataset.theme = theme)", theme)
+        page.locator("a.full-size").first.click()
+        page.wait_for_url("**/_images/*")
+        assert "".join(Path(page.url).suffixes) == ending
+    page.close()
+
+
+def test_a_chapter_is_printed_dark_on_white(browser, server):
+    """Whatever the theme on the screen, which is there again afterwards."""
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"{server}{CHAPTERS[4]}.html")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_selector("a.full-size", state="attached")  # the scripts have run
+    page.emulate_media(media="print")
+    pale = """() => [...document.querySelectorAll("article :is(p, li, pre, pre span, .admonition-title)")]
+      .filter(e => e.getClientRects().length && Math.min(...getComputedStyle(e).color.match(/\\d+/g).slice(0, 3)) > 140)
+      .map(e => e.outerHTML.slice(0, 90)).slice(0, 5)"""
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(pale) == []
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.close()
+
+
+def test_no_large_script_holds_a_page_up(html):
+    """A page is drawn before a script of more than 200 kB has come."""
+    for name in PAGES:
+        page = html / f"{name}.html"
+        for tag, path in re.findall(
+            r"""(<script[^>]*src=["']([^"'?]+)[^>]*>)""", page.read_text("utf-8")
+        ):
+            large = (page.parent / path).resolve().stat().st_size > 200_000
+            assert not large or " defer" in tag, f"{name}: {tag}"
 
 
 def test_on_a_telephone_folds_are_marked_maps_fit_and_options_stay_whole(browser, server):
@@ -421,6 +494,12 @@ def test_search_finds_a_word(browser, server):
     chapter = listening.page.locator("#search-results li", has=link).first
     summary = chapter.locator("p.context").inner_text(timeout=10000)
     assert "attention map" in summary and ".pdf" not in summary, summary
+    listening.page.goto(f"{server}search.html?q=perplexity")
+    word = listening.page.locator(
+        "#search-results li", has_text="perplexity: e to the power of the mean loss"
+    )
+    word.first.wait_for(timeout=10000)  # of the glossary: its formulas without the signs of TeX
+    assert "\\" not in word.first.inner_text()
     assert listening.heard() == {"outside": [], "errors": []}
 
 

@@ -4,6 +4,7 @@ What was built by another run is used again only if that run ended, and if it wa
 interruption, or when pages, settings or extensions have changed, everything is built anew.
 """
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -57,6 +58,7 @@ def build(root=ROOT, command=COMMAND):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     try:
         build()
     except KeyboardInterrupt:

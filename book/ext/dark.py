@@ -5,11 +5,14 @@ mirrored and keep their hue, while filled areas (the squares of a map, bars, box
 touched, since "bright" and "dark" in a caption speak of them. The style sheet shows one of the two.
 """
 
+import functools
 import io
 import os
 import re
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
 
 PAPER = (0x12, 0x12, 0x12)  # the background of the dark pages
 INK = (0xE9, 0xEB, 0xED)
@@ -69,21 +72,30 @@ def darken(data):
     return file.getvalue()
 
 
-def pair(match):
+def size(path):
+    """Return the attributes that keep a PNG's place free before it has come: else what is below it would move."""
+    with open(path, "rb") as file:
+        width, height = struct.unpack(">II", file.read(24)[16:])
+    return f'width="{width}" height="{height}"'
+
+
+def pair(sources, match):
     """Return two pictures for one: the style sheet shows that of the theme."""
     before, name, after = match.groups()
+    space = size(sources[unquote(name.split("/")[-1]) + ".png"])
     rest = re.sub(r'\sclass="[^"]*"|\sid="[^"]*"', "", f" {before}{after}")
     classes = "".join(re.findall(r'class="([^"]*)"', match[0]))
     light = match[0].replace(f'class="{classes}"', "") if classes else match[0]
-    light = light.replace("<img ", f'<img class="{f"{classes} figure-light".strip()}" ', 1)
-    dark = f'<img class="{f"{classes} figure-dark".strip()}" src="{name}.dark.png"{rest.rstrip("/ ")} loading="lazy" />'
+    light = light.replace("<img ", f'<img class="{f"{classes} figure-light".strip()}" {space} ', 1)
+    dark = f'<img class="{f"{classes} figure-dark".strip()}" {space} src="{name}.dark.png"{rest.rstrip("/ ")} loading="lazy" />'
     return light + dark
 
 
 def show_both(app, pagename, templatename, context, doctree):
     """Write each figure of a page twice."""
     if context.get("body") and app.builder.format == "html":
-        context["body"] = IMAGE.sub(pair, context["body"])
+        sources = {name: Path(app.srcdir, path) for path, (_, name) in app.env.images.items()}
+        context["body"] = IMAGE.sub(functools.partial(pair, sources), context["body"])
 
 
 def write_pictures(app, error):

@@ -12,6 +12,8 @@ from docutils import nodes
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools import notebooks  # noqa: E402
 
+PACKAGE = {"export", "exporti"}  # what tools/export.py puts into the package
+
 
 class exported(nodes.container):
     """A code cell that is also a part of the package; `module` is the name of the part."""
@@ -38,9 +40,8 @@ def mark_cells(app, doctree):
             new = nodes.literal_block(rest, rest, **block.attributes)
             new.source, new.line = block.source, block.line
             block.replace_self(new)
-            if "export" in found or "exports" in found:
-                module = found.get("export") or found.get("exports") or default
-                wrapper = exported(module=f"{app.config.export_mark_package}.{module}")
+            if PACKAGE & set(found):
+                wrapper = exported(module=f"{app.config.export_mark_package}.{default}")
                 cell.replace_self(wrapper)
                 wrapper += cell
 

@@ -1,4 +1,8 @@
-"""Pages load nothing from another host, and run no inline script twice."""
+"""Pages load nothing from another host, run no inline script twice, and are drawn before their icons have come."""
+
+import re
+
+ICONS = re.compile(r'<script (src="[^"]*/fontawesome\.js)')
 
 
 def keep_local_scripts(app, pagename, templatename, context, doctree):
@@ -17,6 +21,15 @@ def keep_local_scripts(app, pagename, templatename, context, doctree):
     ]
 
 
+def draw_before_icons(app):
+    """Let the script of the icons, the largest, wait for the page: the theme's template has it in the head, at once."""
+    if app.builder.format == "html":
+        templates = app.builder.templates
+        render = templates.render
+        templates.render = lambda *given: ICONS.sub(r"<script defer \1", render(*given))
+
+
 def setup(app):
+    app.connect("builder-inited", draw_before_icons)
     app.connect("html-page-context", keep_local_scripts, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

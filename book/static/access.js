@@ -8,15 +8,22 @@
     mathjax.Hub = { Queue: (...tasks) => mathjax.startup?.promise?.then(() => typeset(tasks)) };
   });
 
+  // A formula as a line of text.
+  const SIGNS = { approx: "≈", cdot: "·", infty: "∞", le: "≤", sqrt: "√", times: "×" };
+  const asText = tex => tex.replace(/\\t?frac\{([^{}]*)\}\{([^{}]*)\}/g, "$1/($2)").replace(/\\(left|right|operatorname|text(it)?)\b/g, "")
+    .replace(/\\([A-Za-z]+)/g, (_, name) => SIGNS[name] ?? name).replace(/\\.|[{}]/g, "");
+
   // What is found is shown with the text around it: the article's, and not the buttons' above it.
   if (typeof Search !== "undefined") {
     Search.htmlToText = (text, anchor) => {
       const page = new DOMParser().parseFromString(text, "text/html");
       page.querySelectorAll(".headerlink, script, style, h1").forEach(element => element.remove());
+      page.querySelectorAll(".math").forEach(formula => (formula.textContent = asText(formula.textContent)));
+      page.querySelectorAll("dt").forEach(term => (term.textContent = `${term.textContent.trim()}: `));
       const article = page.querySelector("article.bd-article") || page.body;
       const found = anchor ? article.querySelector(anchor) : null;
-      if (found?.matches("dt")) return `${found.textContent}: ${found.nextElementSibling?.textContent || ""}`;
-      return (found || article).textContent.replace(/\\[()]/g, "").replace(/\s+/g, " ");
+      if (found?.matches("dt")) return found.textContent + (found.nextElementSibling?.textContent || "");
+      return (found || article).textContent.replace(/\s+/g, " ");
     };
   }
 
@@ -41,27 +48,33 @@
     }
   };
 
-  // The button of a folded solution says which it folds.
+  // The button of a folded solution or note says which it folds.
   const nameSolutions = () => {
-    for (const button of document.querySelectorAll(".solution > .admonition-title > .toggle-button"))
-      button.setAttribute("aria-label", `Show or hide the ${button.parentElement.textContent.trim().replace(/^S/, "s")}`);
+    for (const button of document.querySelectorAll(".dropdown > .admonition-title > .toggle-button"))
+      button.setAttribute("aria-label", `Show or hide: ${button.parentElement.textContent.trim()}`);
   };
 
   // A figure that a narrow screen makes smaller can be opened at its own size; the style sheet shows the link there.
   const linkFigures = () => {
     for (const caption of document.querySelectorAll("article figure > figcaption")) {
-      const image = caption.parentElement.querySelector("img");
+      const images = [...caption.parentElement.querySelectorAll("img")];
       const link = document.createElement("a");
+      const toShown = () => (link.href = images.find(image => image.getClientRects().length)?.src || images[0].src);
       link.className = "full-size";
-      link.href = image?.src;
       link.textContent = "Open the figure";
-      if (image?.naturalWidth > 400) (caption.querySelector("p") || caption).append(link);
+      link.addEventListener("click", toShown);  // the theme may have changed
+      if (!(images[0]?.naturalWidth > 400)) continue;
+      toShown();
+      (caption.querySelector("p") || caption).append(link);
     }
   };
 
-  // On paper the solutions stand at the end, unfolded, and a cell of few lines is not parted; then all is as before.
+  // On paper the theme is light, solutions stand at the end, unfolded, and a cell of few lines is not parted; then all is as before.
   const moved = [];
+  let theme = null;
   window.addEventListener("beforeprint", () => {
+    theme ??= document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
     const article = document.querySelector("article.bd-article");
     if (!article || moved.length) return;
     for (const cell of article.querySelectorAll("div.cell"))
@@ -80,6 +93,8 @@
     (article.querySelector("section") || article).append(end);
   });
   window.addEventListener("afterprint", () => {
+    document.documentElement.dataset.theme = theme ?? document.documentElement.dataset.theme;
+    theme = null;
     for (const [solution, place] of moved.splice(0)) place.replaceWith(solution);
     document.querySelector(".print-solutions")?.remove();
   });

@@ -718,6 +718,8 @@ def test_worked_examples_are_there_before_anything_is_loaded(open_page, html, tm
         assert number(shown) == pytest.approx(100 * p, abs=0.11), label
     assert [label for label, _ in bars_of(box)] == labels
     assert part(page, "generator").locator(".live-worked .live-text").count() == 3
+    bar = box.locator(".live-bar span").first  # the colours are there too
+    assert bar.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(0, 114, 178)"
 
 
 @pytest.mark.parametrize("name", ["touch", "learns"])
@@ -729,6 +731,19 @@ def test_every_part_shows_its_default_state_without_scripts(open_page, name):
     for element in parts:
         assert element.locator("table:visible, svg:visible").count() > 0
         assert not element.locator("form").is_visible()
+
+
+@pytest.mark.slow
+def test_before_a_model_is_loaded_what_can_be_pressed_does_something(open_page):
+    page = open_page("answers")
+    for box in (part(page, "classifier"), part(page, "generator")):
+        assert box.locator(".live-output .live-tokens").is_visible()
+        assert box.locator(".live-output button").count() == 0
+        box.locator(".live-example").nth(1).click()
+        assert box.locator(".live-status").inner_text() == "Load the model to ask this."
+    page = open_page("learns")
+    assert part(page, "learner").locator(".live-output .live-glance").is_visible()
+    assert part(page, "learner").locator(".live-output button").count() == 0
 
 
 @pytest.mark.slow
@@ -817,7 +832,7 @@ def test_generator_shows_and_draws_what_the_package_computes(open_page, html, tm
     p = probabilities(without_special(model(torch.tensor([row]))[0][:, -1]), **choice)[0]
     best = p.sort(descending=True, stable=True).values[:10].tolist()
     assert [number(shown) for _, shown in bars_of(box)] == pytest.approx(
-        [100 * x for x in best], abs=0.11
+        [100 * x for x in best if x], abs=0.11
     )
     generator, whole = torch.Generator().manual_seed(12345), list(row)
     for _ in range(40):
@@ -829,6 +844,20 @@ def test_generator_shows_and_draws_what_the_package_computes(open_page, html, tm
             break
         row, whole = [*row, token], [*whole, token]
     assert box.locator(".live-written").text_content() == tokenizer.decode(whole)
+
+
+@pytest.mark.slow
+def test_only_tokens_that_can_be_drawn_have_a_bar(open_page):
+    box = load(open_page("answers"), "generator")
+    for name, value, bars in (("top_k", "5", 5), ("temperature", "0", 1)):
+        box.locator(f"[name={name}]").evaluate(
+            "(e, value) => { e.value = value; e.dispatchEvent(new Event('input', {bubbles: true})); }",
+            value,
+        )
+        box.page.wait_for_function(
+            "n => document.querySelectorAll('[data-live=generator] .live-output .live-bars tr').length === n",
+            arg=bars,
+        )
 
 
 @pytest.mark.slow
@@ -1033,6 +1062,12 @@ def test_a_model_learns_in_the_page_as_it_does_under_node(open_page):
     at_focus = "document.activeElement.className"
     assert page.evaluate(at_focus) == "live-pause"  # not lost with the button that was pressed
     box.get_by_text(re.compile(r"Step \d+, loss")).wait_for(timeout=30000)
+    # What the run has from its start cannot be changed below it, until it is reset.
+    fixed = box.locator(
+        "[name=choice], [name=text], [name=num_layers], [name=embedding_dim], [name=seed]"
+    )
+    open_fields = "all => all.filter(field => !field.disabled).length"
+    assert fixed.evaluate_all(open_fields) == 0
     box.locator(".live-pause").press("Enter")
     assert page.evaluate(at_focus) == "live-run"
     page.wait_for_function(
@@ -1062,6 +1097,20 @@ def test_a_model_learns_in_the_page_as_it_does_under_node(open_page):
     assert page.evaluate(at_focus) == "live-run"
     assert "Reset" in box.locator(".live-status").inner_text()
     assert box.locator(".live-run").inner_text() == "Start"
+    assert fixed.evaluate_all(open_fields) == 5
+
+
+@pytest.mark.slow
+def test_of_a_long_text_is_said_what_is_read_and_what_is_measured(open_page):
+    page = open_page("learns")
+    said = page.evaluate("""() => {
+        const lesson = new live.Lesson("abc abd ".repeat(26_000)), { sizes, parameters, learned, held, kept, cut } = lesson;
+        const ready = { sizes, parameters, learned: learned.length, held: held.length, kept, cut, baseline: { order: 1, loss: 1 } };
+        return live.learns.show({ ready, reports: [lesson.report()] });
+    }""")
+    assert "180,000 characters to learn from, 20,000 kept apart, of which the first 2,000" in said
+    assert "longer than the 200,000 characters that are read of it" in said
+    assert "the first 2,000 characters" in page.locator("article").inner_text()
 
 
 @pytest.mark.slow

@@ -86,10 +86,10 @@
     const read = ids.length ? ids : [live.END], tokens = read.map((id) => tokenizer.show(id));
     const note = all.length > most ? `<p class="live-note">The model sees the last ${most} of ${plural(all.length, "token")}.</p>` : "";
     const [logits, maps] = model.forward(read), p = live.probabilities(live.lastLogits(logits, live.BANNED), choice);
-    const order = Array.from(p.keys()).sort((a, b) => p[b] - p[a] || a - b).slice(0, 10);
+    const order = Array.from(p.keys()).filter((id) => p[id] > 0).sort((a, b) => p[b] - p[a] || a - b).slice(0, 10);
     const items = order.map((id) => ({ name: word(tokenizer.show(id)), share: p[id], text: percent(p[id]) }));
     Object.assign(chosen, within(chosen, read.length - 1, read.length, model));
-    const html = note + bars("The ten most probable next tokens, as they would be drawn", items) + attention(packed, tokens, maps, chosen);
+    const html = note + bars("The most probable next tokens, as they would be drawn", items) + attention(packed, tokens, maps, chosen);
     return { html, tokens, maps };
   }
 
@@ -215,7 +215,10 @@
     let packed = null, running = false, texts = 0;
     const say = (sentence) => (status.textContent = sentence);
     const answer = () => {
-      if (!packed) return;
+      if (!packed) {
+        if (!load.disabled) say("Load the model to ask this.");
+        return;
+      }
       const began = performance.now();
       const answered = kind.answer(packed, text.value, chosen, form);
       live.replace(output, answered.html);

@@ -6,10 +6,12 @@
   const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1];
   const TEXTS = { "numbers in words": () => live.counting(), "sums in words": () => live.sums(), "this book": () => live.texts.book };
 
-  // The state of a run as HTML. run: {ready, losses: [[step, loss]], reports, chosen}
-  function show({ ready, losses = [], reports = [], chosen = { layer: 0, head: 0 } }) {
+  const FIXED = ["choice", "text", "num_layers", "embedding_dim", "seed"]; // what a run has from its start to its reset
+
+  // The state of a run as HTML. run: {ready, losses: [[step, loss]], reports, chosen, still}
+  function show({ ready, losses = [], reports = [], chosen = { layer: 0, head: 0 }, still = false }) {
     if (!ready) return "<p>Nothing has been learned yet.</p>";
-    const { sizes, baseline, learned, held, parameters } = ready, last = reports.at(-1);
+    const { sizes, baseline, learned, held, kept, cut, parameters } = ready, last = reports.at(-1), n = (count) => count.toLocaleString("en");
     const uniform = Math.log(sizes.vocab_size), smooth = [];
     losses.forEach(([step, loss], i) => smooth.push([step, i ? 0.9 * smooth[i - 1][1] + 0.1 * loss : loss]));
     const thin = smooth.filter((_, i) => i % Math.ceil(smooth.length / 300) === 0 || i === smooth.length - 1);
@@ -21,10 +23,11 @@
       { name: `knowing nothing: ln ${sizes.vocab_size} = ${digits(uniform)}`, kind: "uniform", points: [], level: uniform },
     ];
     const shown = { layer: Math.min(chosen.layer, last.maps.length - 1), head: Math.min(chosen.head, last.maps[0].length - 1) };
-    return `<p>${parameters.toLocaleString("en")} parameters, ${learned.toLocaleString("en")} characters to learn from, ${held.toLocaleString("en")} kept apart.</p>`
+    return `<p>${n(parameters)} parameters, ${n(learned)} characters to learn from, ${n(kept)} kept apart${held < kept ? `, of which the first ${n(held)} are measured` : ""}.`
+      + `${cut ? ` The text is longer than the ${n(learned + kept)} characters that are read of it.` : ""}${still ? "" : " Another text, size or seed can be chosen after Reset."}</p>`
       + chart(`Loss in nats per character, step ${last.step}: ${digits(last.held)} on text kept apart, ${digits(Math.abs(behind))} ${behind > 0 ? "above" : "below"} the n-grams`, lines)
       + `<h3>What it writes</h3>` + [...new Set([reports[0], last])].map((r) => `<p class="live-text" dir="auto"><span class="live-when">step ${r.step}</span> <b>${escape(r.sample.prompt)}</b>${escape(r.sample.text)}</p>`).join("")
-      + `<h3>Where it looks</h3>` + glance(last.tokens, last.maps, shown)
+      + `<h3>Where it looks</h3>` + glance(last.tokens, last.maps, shown, still)
       + `<details data-name="map"><summary>Layer ${shown.layer + 1}, head ${shown.head + 1}, in numbers</summary>${map(`Layer ${shown.layer + 1}, head ${shown.head + 1}, step ${last.step}`, last.tokens, last.maps[shown.layer][shown.head], { hidden: (i, j) => j > i })}</details>`;
   }
 
@@ -36,8 +39,8 @@
       losses.push([lesson.done, loss]);
       if (lesson.done % 25 === 0) reports.push(lesson.report());
     }
-    const { sizes, parameters, learned, held } = lesson;
-    return { ready: { sizes, parameters, learned: learned.length, held: held.length, baseline: lesson.baseline() }, losses, reports };
+    const { sizes, parameters, learned, held, kept } = lesson;
+    return { ready: { sizes, parameters, learned: learned.length, held: held.length, kept, baseline: lesson.baseline() }, losses, reports, still: true };
   }
 
   function html() {
@@ -81,6 +84,7 @@
       pause.disabled = !running;
       step.disabled = running || !helper;
       reset.disabled = !helper;
+      for (const name of FIXED) form.elements[name].disabled = running || !!helper;
       if (held.disabled && form.contains(held)) (running ? pause : run).focus();
     };
     const end = () => {
@@ -96,7 +100,6 @@
         say(data.text);
       } else if (data.kind === "ready") {
         state = { ready: data, losses: [], reports: [], chosen: state.chosen };
-        if (data.cut) say("Only the first 200,000 characters are learned.");
       } else if (data.kind === "steps") {
         data.losses.forEach((loss, i) => state.losses.push([data.done - data.losses.length + i + 1, loss]));
         if (!clock) [clock, first] = [performance.now(), data.done];

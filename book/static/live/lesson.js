@@ -36,6 +36,7 @@
         throw new Error(`The text is too short to learn from: it has ${ids.length} characters, at least ${least} are needed.`);
       const end = Math.floor(0.9 * ids.length);
       this.learned = ids.slice(0, end);
+      this.kept = ids.length - end;
       this.held = ids.slice(end, end + SCORED);
       this.sizes = { vocab_size: this.tokenizer.size, block_size, embedding_dim, num_heads, num_layers };
       this.model = new live.Decoder(this.sizes);
@@ -159,8 +160,8 @@
       start({ text, settings }) {
         running = false;
         lesson = new Lesson(text, settings);
-        const { sizes, parameters, learned, held, cut } = lesson;
-        say({ kind: "ready", sizes, parameters, learned: learned.length, held: held.length, cut, baseline: lesson.baseline() });
+        const { sizes, parameters, learned, held, kept, cut } = lesson;
+        say({ kind: "ready", sizes, parameters, learned: learned.length, held: held.length, kept, cut, baseline: lesson.baseline() });
         report();
       },
       run() {

@@ -38,8 +38,8 @@
       + `<thead><tr><td></td>${head}${after ? after(-1) : ""}</tr></thead><tbody>${tokens.map(row).join("")}</tbody></table></div>`;
   }
 
-  // All maps of a model as small pictures, layers by heads; one of them can be chosen.
-  function glance(tokens, maps, chosen) {
+  // All maps of a model as small pictures, layers by heads; one of them can be chosen, if they do not stand still.
+  function glance(tokens, maps, chosen, still) {
     const n = tokens.length, picture = (weights) => {
       let cells = "";
       for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
@@ -48,19 +48,21 @@
       }
       return `<svg viewBox="0 0 ${n} ${n}" aria-hidden="true" preserveAspectRatio="none">${cells}</svg>`;
     };
-    const button = (weights, l, h) =>
-      `<button type="button" data-layer="${l}" data-head="${h}" aria-pressed="${l === chosen.layer && h === chosen.head}">`
-      + `${picture(weights)}<span>layer ${l + 1}, head ${h + 1}</span></button>`;
+    const button = (weights, l, h) => {
+      const here = l === chosen.layer && h === chosen.head, named = `${picture(weights)}<span>layer ${l + 1}, head ${h + 1}</span>`;
+      if (still) return `<div${here ? ' class="live-chosen"' : ""}>${named}</div>`;
+      return `<button type="button" data-layer="${l}" data-head="${h}" aria-pressed="${here}">${named}</button>`;
+    };
     return `<div class="live-glance" role="group" aria-label="All attention maps">${maps.flatMap((heads, l) => heads.map((w, h) => button(w, l, h))).join("")}</div>`;
   }
 
-  // The tokens in a row, each a button; those that the chosen one looks at are coloured.
+  // The tokens in a row; those that the chosen one looks at are coloured.
   function looks(tokens, weights, chosen) {
-    const n = tokens.length, button = (token, j) => {
+    const n = tokens.length, item = (token, j) => {
       const w = weights[chosen * n + j];
-      return `<button type="button" data-token="${j}" aria-pressed="${j === chosen}" style="--w:${w.toFixed(3)}">${word(token)}<small>${digits(w)}</small></button>`;
+      return `<span${j === chosen ? ' class="live-chosen"' : ""} style="--w:${w.toFixed(3)}">${word(token)}<small>${digits(w)}</small></span>`;
     };
-    return `<div class="live-tokens" role="group" aria-label="Tokens; choose the one that looks">${tokens.map(button).join("")}</div>`;
+    return `<div class="live-tokens" role="group" aria-label="Tokens, each with its weight">${tokens.map(item).join("")}</div>`;
   }
 
   // Every number on the way from one token's query to what its head gives: of the head that ran last.

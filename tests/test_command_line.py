@@ -188,7 +188,7 @@ def test_the_overlap_counts_what_a_classifier_was_pretrained_on(files):
     code, said = command("train-classifier", *line, "--pretrain", files / "leak.txt")
     assert code == 0 and json.loads(last(said))["overlap"]["texts"] == 1
     assert "the test shares 100% of its texts" in said
-    assert "in place of beginning with what counting knows" in said
+    assert "first, and no beginning with what counting knows" in said
 
 
 def test_rows_that_are_cut_are_named(files):
@@ -209,7 +209,11 @@ def test_a_run_that_goes_on_with_another_text_says_so(files):
     assert command(*line)[0] == 0
     text.write_text(text.read_text() + "\n\nand one line more , about a dog .")
     code, said = command(*line, "--resume")
-    assert code == 2 and "its file has changed, or --test or --validation" in last(said)
+    assert (
+        code == 2
+        and "settings: checksum of what is learned from (the file, --test, --validation) was "
+        in last(said)
+    )
 
 
 def test_a_table_is_not_classified_line_by_line_without_a_word(reader, files):
@@ -366,7 +370,10 @@ def begun(files):
         (["--tokenizer", "char"], 'settings: tokenizer was "word", is "char"'),
         (["--vocab-size", "50"], "settings: vocab_size was 16384, is 50"),
         (["--steps", "7"], "settings: steps was 6, is 7"),
-        (["--train", "{}/other.tsv"], "settings: text_checksum was "),
+        (
+            ["--train", "{}/other.tsv"],
+            "settings: checksum of what is learned from (the file, --test, --validation) was ",
+        ),
         (["--block-size", "9"], "another model (block_size was 128, is 9)"),
     ],
 )

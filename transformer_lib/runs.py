@@ -173,7 +173,8 @@ def checkpoints_in(
     names = [n for n in ("tokens", "mask", "labels") if hasattr(batches, n)]
     data = checksum({name: getattr(batches, name) for name in names})
     every = max(1, min(200, settings["steps"] // 5))
-    same = settings | {"text_checksum": data}
+    text = "checksum of what is learned from (the file, --test, --validation)"
+    same = settings | {text: data}
     return Checkpoints(folder, every, settings=same)
 
 
@@ -232,15 +233,7 @@ def fit(
             f"{settings['steps']} steps, "
             f"checkpoints to go on from: {len(kept.files())}"
         )
-        try:
-            history = train(model, batches, loss_fn, **options)
-        except ValueError as error:
-            if "text_checksum" not in str(error):
-                raise
-            raise ValueError(
-                f"{error}: another text is learned from; its file has "
-                "changed, or --test or --validation"
-            ) from None
+        history = train(model, batches, loss_fn, **options)
     accelerator.wait_for_everyone()
     if best:
         best.load(model)
@@ -492,9 +485,11 @@ def pretrain(encoder: Encoder, run: Run) -> None:
     check_long_enough("pretrain", tokens, T)
     batches = MaskedWindows(tokens, T, B, seed)
     steps = steps_for(10, len(tokens), batches.batch_size * T)
+    broad = is_broad(len(run.learned), len(run.labels))
+    counting = "" if broad else ", and no beginning with what counting knows"
     tell(
-        f"{steps} steps of masked training on {len(tokens):,} tokens first, "
-        "in place of beginning with what counting knows"
+        f"{steps} steps of masked training on {len(tokens):,} tokens first"
+        + counting
     )
     settings = run.settings | {"steps": steps, "learning_rate": 3e-3}
     model, folder = MaskedLanguageModel(encoder), run.out / "pretraining"

@@ -4,6 +4,9 @@ import contextlib
 import functools
 import io
 
+import numpy as np
+import torch
+
 from tools import notebooks
 
 CHAPTERS = notebooks.ROOT / "chapters"
@@ -19,6 +22,13 @@ def checks(chapter):
             exec(cell.source, namespace)
             names |= {k: v for k, v in namespace.items() if k.startswith("check_")}
     return names
+
+
+def forms(shapes):
+    """Lists of sizes in the forms in which people write shapes."""
+    kinds = list, torch.Size, np.array, lambda shape: tuple(map(np.int64, shape))
+    whole = [[kind(shape) for shape in shapes] for kind in kinds]
+    return [*whole, tuple(whole[1]), [tuple(map(float, shape)) for shape in shapes]]
 
 
 def verdict(chapter, check, answer, *more):

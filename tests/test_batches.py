@@ -39,7 +39,7 @@ def test_padding_keeps_every_token_and_marks_it(rows):
     assert tokens.shape == mask.shape == (len(rows), max(map(len, rows)))
     assert [t[m].tolist() for t, m in zip(tokens, mask, strict=True)] == rows
     assert (tokens[~mask] == PAD).all() and tokens.dtype == torch.long and mask.dtype == torch.bool
-    assert torch.equal(mask, mask.cummin(1).values.bool())  # the filling stands on the right
+    assert torch.equal(mask, mask.cummin(1).values.bool())  # the padding stands on the right
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[1], []]])
@@ -163,8 +163,8 @@ def test_sentences_of_like_length_share_a_batch_and_lengths_do_not_rise_in_an_ep
     batches = Sentences(made, WORDS, ["a"], 64, 20)
     epochs = [[batches(60 * epoch + step) for step in range(60)] for epoch in range(2)]
     for epoch in epochs:
-        filling = [1 - mask.float().mean() for _, mask, _ in epoch]
-        assert sum(filling) / 60 < 0.10  # 0.47 if they are drawn without regard to their lengths
+        padding = [1 - mask.float().mean() for _, mask, _ in epoch]
+        assert sum(padding) / 60 < 0.10  # 0.47 if they are drawn without regard to their lengths
         lengths = [mask.shape[1] for _, mask, _ in epoch]
         falls = sum(a > b for a, b in zip(lengths, lengths[1:]))
         assert 15 < falls < 45

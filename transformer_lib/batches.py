@@ -20,7 +20,7 @@ from .tokens import END, PAD, encode_rows
 # %% ../chapters/04_batches.ipynb #c04-004
 def encode_all(texts: Iterable[str], tokenizer: Tokenizer) -> Int[Tensor, "n"]:
     """All texts as one long row of token ids, <end>, of id 2, after each."""
-    ids = array("q")  # eight bytes a token, where a list takes forty
+    ids = array("q")  # eight bytes per token; in a list, forty
     for row in encode_rows(check_texts(texts), tokenizer):
         ids.frombytes(row.astype(np.int64).tobytes())
         ids.append(END)
@@ -47,11 +47,11 @@ def full_batches(
 class Windows:
     """Batches of windows of a long row of tokens, for a language model.
 
-    tokens: (N,) ids. block_size: T, tokens a window. batch_size: B, windows
-    a batch. `windows(step)` returns (inputs, targets), both (B, T); targets
-    are the inputs one token later. A batch depends on these arguments and
-    the step alone, so a run can be taken up anywhere. Every epoch draws the
-    place of the first cut anew and shuffles the pieces.
+    tokens: (N,) ids. block_size: T, tokens per window. batch_size: B,
+    windows per batch. `windows(step)` returns (inputs, targets), both
+    (B, T); targets are the inputs one token later. A batch depends on these
+    arguments and the step alone, so a run can be taken up anywhere. Every
+    epoch draws the first cut anew and shuffles the pieces.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Windows:
             order = full_batches(self.count, B, self.seed, epoch)
             self.starts, self.epoch = (order * T + cut).to(device), epoch
         start = self.starts[part]  # (B,)
-        places = start[:, None] + torch.arange(T + 1, device=device)
-        window = self.tokens[places].long()  # (B, T + 1)
+        positions = start[:, None] + torch.arange(T + 1, device=device)
+        window = self.tokens[positions].long()  # (B, T + 1)
         return window[:, :-1], window[:, 1:]
 
 # %% ../chapters/04_batches.ipynb #c04-042c
@@ -150,11 +150,9 @@ def bucketed(
     alike = [part[lengths[part].argsort(stable=True)] for part in groups]
     return torch.cat(alike).view_as(order)
 
-# %% ../chapters/04_batches.ipynb #c04-066
-def encode_labels(
-    passages: Sequence[Passage], labels: Sequence[str]
-) -> Int[Tensor, "n"]:
-    """Each passage's label as its place in `labels`."""
+# %% ../chapters/04_batches.ipynb #c04-065e
+def check_labelled(passages: Any, labels: Any) -> None:
+    """ValueError unless these are passages, each with one of the labels."""
     for name, value in {"passages": passages, "labels": labels}.items():
         row = hasattr(value, "__getitem__") and np.iterable(value)
         if isinstance(value, str) or not row:
@@ -168,16 +166,23 @@ def encode_labels(
                 "passages must be a list of Passages with labels, one of "
                 f"them is of type {type(passage).__name__}"
             )
-    number = {str(label): i for i, label in enumerate(labels)}
-    if len(number) < len(labels):
+    known = {str(label) for label in labels}
+    if len(known) < len(labels):
         raise ValueError(f"labels must be different, got {list(labels)}")
-    found = [str(passage.label) for passage in passages]
-    if strange := sorted(set(found) - set(number)):
+    if strange := sorted({str(p.label) for p in passages} - known):
         raise ValueError(
             f"passages: labels must be among {list(labels)}, "
             f"got also {strange}"
         )
-    return torch.tensor([number[label] for label in found])
+
+# %% ../chapters/04_batches.ipynb #c04-066
+def encode_labels(
+    passages: Sequence[Passage], labels: Sequence[str]
+) -> Int[Tensor, "n"]:
+    """Each passage's label as its index in `labels`."""
+    check_labelled(passages, labels)
+    number = {str(label): i for i, label in enumerate(labels)}
+    return torch.tensor([number[str(passage.label)] for passage in passages])
 
 # %% ../chapters/04_batches.ipynb #c04-074p
 class _Padded:

@@ -188,12 +188,12 @@ def test_pad_left():
     def say(answer):
         return verdict(CHAPTER, "check_pad_left", answer)
 
-    def right(rows, filling=0, left=True):
+    def right(rows, padding=0, left=True):
         T = max(map(len, rows))
         tokens, mask = [], []
         for row in rows:
             free = T - len(row)
-            more, none = [filling] * free, [False] * free
+            more, none = [padding] * free, [False] * free
             real = [True] * len(row)
             tokens.append([*more, *row] if left else [*row, *more])
             mask.append(none + real if left else real + none)
@@ -237,8 +237,8 @@ def test_pad_left():
         (lambda rows: right(rows)[::-1], "tokens come first"),
         (lambda rows: right(rows, left=False), "stands behind"),
         (lambda rows: right([row[::-1] for row in rows]), "reverse order"),
-        (lambda rows: right(rows, filling=1), "must be 0"),
-        (lambda rows: right(rows, filling=-1), "must be 0"),
+        (lambda rows: right(rows, padding=1), "must be 0"),
+        (lambda rows: right(rows, padding=-1), "must be 0"),
         (lambda rows: right(sorted(rows, key=len)), "Not these tokens"),
         (lambda rows: (right(rows)[0].roll(-1, 1), right(rows)[1]), "last column"),
         (lambda rows: (right(rows)[0].float(), right(rows)[1]), "whole numbers"),
@@ -248,7 +248,7 @@ def test_pad_left():
         (lambda rows: right([[5, 0, 7, 8], [6], [0, 9]]), "must be (3, 3)"),
         (with_mask(lambda tokens, mask: ~mask), "inverted"),
         (with_mask(lambda tokens, mask: tokens == 0), "inverted"),
-        (with_mask(lambda tokens, mask: tokens != 0), "calls it filling"),
+        (with_mask(lambda tokens, mask: tokens != 0), "calls it padding"),
         (with_mask(lambda tokens, mask: (tokens != 0).cumsum(1) > 0), "begin with a 0"),
         (with_mask(lambda tokens, mask: mask.flip(1)), "stands behind"),
         (with_mask(lambda tokens, mask: mask | True), "everything real"),

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.exercises.checks import forms, verdict
+from transformer_lib.multi_head_attention import MultiHeadAttention
 
 CHAPTER = "06_multi_head_attention"
 
@@ -113,72 +114,56 @@ def test_half_a_repair_is_not_right(named, order):
     assert "too many values to unpack" in say("check_repair", half)
 
 
-def built(weights=None, biases=None, projection=True, **options):
-    """A to_torch that does as told."""
+def built(order=lambda rows: rows, biases=True, projection=True, num_heads=3, **options):
+    """A from_torch that does as told; order: of the rows of the stacked matrix."""
 
-    def to_torch(attention):
-        C = attention.projection.in_features
-        twin = nn.MultiheadAttention(
-            C, **{"num_heads": len(attention.heads), "batch_first": True, **options}
-        )
-        weight, bias = attention.stacked()
-        twin.in_proj_weight.data.copy_(weights(attention, weight) if weights else weight)
-        if twin.in_proj_bias is not None:
-            twin.in_proj_bias.data.copy_(bias * 0 if biases == "none" else bias)
-        if projection:
-            twin.out_proj.load_state_dict(
-                {
-                    k: v
-                    for k, v in attention.projection.state_dict().items()
-                    if k in twin.out_proj.state_dict()
-                }
-            )
-        return twin
-
-    return to_torch
-
-
-def test_to_torch():
-    def by_slices(attention):
-        twin, D = nn.MultiheadAttention(12, 3, batch_first=True), 4
+    def from_torch(theirs):
+        twin = MultiHeadAttention(12, num_heads, **options)
+        layers = [getattr(h, n) for n in ("query", "key", "value") for h in twin.heads]
+        rows, numbers = order(theirs.in_proj_weight), order(theirs.in_proj_bias[:, None])
         with torch.no_grad():
-            for h, head in enumerate(attention.heads):
-                for n, m in enumerate((head.query, head.key, head.value)):
-                    twin.in_proj_weight[n * 12 + h * D :][:D] = m.weight
-                    twin.in_proj_bias[n * 12 + h * D :][:D] = m.bias
-            twin.out_proj.weight.copy_(attention.projection.weight)
-            twin.out_proj.bias.copy_(attention.projection.bias)
+            pairs = zip(rows.split(12 // num_heads), numbers.split(12 // num_heads), strict=True)
+            for layer, (weight, bias) in zip(layers, pairs, strict=True):
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias[:, 0] if biases else 0 * bias[:, 0])
+        if projection:
+            twin.projection.load_state_dict(theirs.out_proj.state_dict())
         return twin
 
-    assert say("check_to_torch", by_slices).startswith("Right:")
-    assert say("check_to_torch", built()).startswith("Right:")
+    return from_torch
 
-    def by_parameters(attention):
-        twin = nn.MultiheadAttention(12, 3, batch_first=True)
-        stacked = map(nn.Parameter, attention.stacked())
-        twin.in_proj_weight, twin.in_proj_bias = stacked
-        twin.out_proj.weight = attention.projection.weight
-        twin.out_proj.bias = attention.projection.bias
+
+def test_from_torch():
+    def by_parameters(theirs):
+        twin = MultiHeadAttention(12, 3)
+        for n, name in enumerate(("query", "key", "value")):
+            for h, head in enumerate(twin.heads):
+                rows = slice(12 * n + 4 * h, 12 * n + 4 * h + 4)
+                getattr(head, name).weight = nn.Parameter(theirs.in_proj_weight[rows])
+                getattr(head, name).bias = nn.Parameter(theirs.in_proj_bias[rows])
+        twin.projection = theirs.out_proj
         return twin.eval()
 
-    assert say("check_to_torch", by_parameters).startswith("Right:")
-    assert say("check_to_torch", lambda a: None).startswith("Not yet")
-    assert "must be an nn.MultiheadAttention" in say("check_to_torch", lambda a: a)
-    assert "drops weights" in say("check_to_torch", built(dropout=0.5))
-    assert say("check_to_torch", lambda a: a.nothing).startswith("Not yet")
+    for right in (built(), by_parameters):
+        assert say("check_from_torch", right).startswith("Right:")
+    assert say("check_from_torch", lambda a: None).startswith("Not yet")
+    assert "must be a MultiHeadAttention" in say("check_from_torch", lambda a: a)
+    assert say("check_from_torch", lambda a: a.nothing).startswith("Not yet")
+    assert "has 1 heads" in say("check_from_torch", built(num_heads=1))
+    assert "drops numbers" in say("check_from_torch", built(dropout=0.5))
+    assert "is causal" in say("check_from_torch", built(causal=True))
 
-    def head_by_head(attention, weight):
-        return torch.cat(
-            [getattr(h, n).weight for h in attention.heads for n in ("query", "key", "value")]
-        )
+    def head_by_head(rows):
+        return rows.unflatten(0, (3, 3, 4)).transpose(0, 1).flatten(0, 2)
 
-    assert "batch_first" in say("check_to_torch", built(batch_first=False))
-    assert "has 1 heads" in say("check_to_torch", built(num_heads=1))
-    assert "no biases" in say("check_to_torch", built(bias=False))
-    assert "head by head" in say("check_to_torch", built(weights=head_by_head))
-    assert "in turn" in say("check_to_torch", built(weights=lambda a, w: w.flip(0)))
-    assert "in_proj_bias" in say("check_to_torch", built(biases="none"))
-    assert "projection" in say("check_to_torch", built(projection=False))
+    def every_third(rows):
+        return rows.unflatten(0, (3, 4, 3)).transpose(1, 2).flatten(0, 2)
+
+    assert "head by head" in say("check_from_torch", built(head_by_head))
+    assert "third row" in say("check_from_torch", built(every_third))
+    assert "queries, keys, values" in say("check_from_torch", built(lambda rows: rows.flip(0)))
+    assert "biases" in say("check_from_torch", built(biases=False))
+    assert "projection" in say("check_from_torch", built(projection=False))
 
 
 def changed(change, copied=True):

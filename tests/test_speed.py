@@ -57,6 +57,8 @@ def test_pytorchs_switch_is_used_where_it_says_the_same(monkeypatch, queries):
 
 @pytest.mark.parametrize("autocast", [True, False])
 def test_bfloat16_attention_is_that_of_float32_rounded_once(monkeypatch, autocast):
+    """Where no unit multiplies bfloat16."""
+    monkeypatch.setattr(speed, "_AMX", False)
     monkeypatch.setattr(speed, "_AMD", False)
     q, k, v = some(2, 4, 33, 8)
     wide = attention(q.float(), k.float(), v.float(), causal=True)
@@ -98,7 +100,7 @@ def test_each_way_takes_fewer_queries_than_keys(way, queries):
     [
         (True, False, torch.bfloat16, 64, 512, ["_written_out"]),
         (False, False, torch.bfloat16, 64, 512, ["_in_float32"]),
-        (True, False, torch.bfloat16, 63, 512, ["_in_float32"]),
+        (True, False, torch.bfloat16, 8, 2, ["_written_out"]),
         (True, False, torch.bfloat16, 64, 513, ["_in_float32"]),
         (True, False, torch.float32, 64, 512, []),
         (False, False, torch.float64, 64, 512, []),
@@ -127,6 +129,24 @@ def test_the_equation_is_written_out_where_it_is_fast_and_for_few_keys_only(
         monkeypatch.setattr(speed, name, watched(name, getattr(speed, name)))
     attention(*torch.randn(3, 1, 1, T, D).to(kind), causal=True)
     assert asked == taken
+
+
+@pytest.mark.parametrize(
+    ("keys", "taken"), [(512, "_in_float32"), (513, "_in_float32"), (257, "_written_out")]
+)
+def test_one_query_is_written_out_where_its_keys_are_many_numbers(monkeypatch, keys, taken):
+    asked = []
+
+    def watched(name, way):
+        return lambda *given: asked.append(name) or way(*given)
+
+    monkeypatch.setattr(speed, "_AMX", True)
+    monkeypatch.setattr(speed, "_AMD", False)
+    for name in WAYS:
+        monkeypatch.setattr(speed, name, watched(name, getattr(speed, name)))
+    B = 8 if keys == 257 else 1
+    attention(some(B, 4, 1, 64)[0], *some(B, 4, keys, 64)[1:], causal=True)
+    assert asked == [taken]
 
 
 @pytest.mark.parametrize(("amx", "amd"), UNITS)

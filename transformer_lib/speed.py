@@ -97,7 +97,7 @@ def attention(
         return F.scaled_dot_product_attention(
             q, k, v, mask, dropout_p=dropout, is_causal=switch
         )
-    worth = _AMX and q.shape[-1] >= 64 or _AMD and keys >= 64
+    worth = _AMX and (T > 1 or k.numel() > 2**17) or _AMD and keys >= 64
     way = _written_out if worth and keys <= 512 else _in_float32
     return way(q, k, v, mask, switch, dropout)
 

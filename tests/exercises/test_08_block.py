@@ -1,6 +1,5 @@
 """The checks of the block's exercises accept right answers and name the commonest wrong ones."""
 
-import math
 
 import numpy as np
 import pytest
@@ -25,65 +24,72 @@ def fails(*arguments):
 
 
 def test_every_stub_is_told_so_and_no_error_escapes():
-    for check in ("check_norm", "check_repaired", "check_residuals", "check_variance"):
+    for check in ("check_folded", "check_repaired", "check_residuals", "check_variance"):
         assert says(check, stub).startswith("Not yet")
         assert "oh" in says(check, fails)
 
 
-def norm(x, axes=-1, correction=0, eps=1e-5, outside=0.0, centre=True):
-    variance = torch.var(x, axes, correction=correction, keepdim=True)
-    x = x - x.mean(axes, keepdim=True) if centre else x
-    return x / (torch.sqrt(variance + eps) + outside)
+@torch.no_grad()
+def fold(norm, linear, *, columns=True, gamma=True, beta="through", old=True):
+    W, b, g = linear.weight, linear.bias, norm.weight if gamma else torch.ones(6)
+    new = torch.nn.Linear(6, 6)
+    new.weight.copy_(W * g if columns else W * g[:, None])
+    biases = {"through": W @ norm.bias, "bare": norm.bias, "scaled": W @ (g * norm.bias)}
+    biases |= {"turned": W.T @ norm.bias, None: torch.zeros(6)}
+    new.bias.copy_(biases[beta] + b * old)
+    return new
 
 
-def norm_in_loops(x):
-    out = torch.zeros(x.shape)  # 32 bits
-    for b in range(len(x)):
-        for t, row in enumerate(x[b]):
-            m = sum(row) / len(row)
-            out[b, t] = (row - m) / math.sqrt(sum((c - m) ** 2 for c in row) / len(row) + 1e-5)
-    return out
+def fold_by_asking(norm, linear):
+    """From the answers to the zero vector and to one number at a time."""
+    new, rows = torch.nn.Linear(6, 6), torch.eye(6)
+    after = [linear(row * norm.weight + norm.bias) for row in rows]
+    new.bias = torch.nn.Parameter(linear(norm.bias).detach())
+    new.weight.data = torch.stack([row - new.bias for row in after], 1).detach()
+    return new
 
 
-def norm_with_numpy(x):
-    x = x.numpy() - x.numpy().mean(-1, keepdims=True)
-    return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+def fold_by_product(norm, linear):
+    new = torch.nn.Linear(6, 6)
+    new.weight = torch.nn.Parameter(linear.weight @ torch.diag(norm.weight))
+    new.bias = torch.nn.Parameter(torch.nn.functional.linear(norm.bias, linear.weight, linear.bias))
+    return new
 
 
-def test_norm():
-    assert says("check_norm", norm).startswith("Right:")
-    assert says("check_norm", lambda x: list(norm(x))).startswith("Right:")
-    assert says("check_norm", norm_in_loops).startswith("Right:")
-    assert says("check_norm", norm_with_numpy).startswith("Right:")
-    assert says("check_norm", lambda x: norm_in_loops(x).tolist()).startswith("Right:")
-    both = says("check_norm", lambda x: norm(x, correction=1, eps=0, outside=1e-5))
-    assert "C - 1" in both and "inside the root" in both
-    both = says("check_norm", lambda x: norm(x, correction=1, eps=0))
-    assert "C - 1" in both and "epsilon is missing" in both
-    assert "a whole sentence" in says("check_norm", lambda x: norm(x, (1, 2)))
-    assert "over everything" in says("check_norm", lambda x: norm(x, (0, 1, 2)))
-    assert "root of the variance" in says(
-        "check_norm",
-        lambda x: (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5),
-    )
-    assert says(
-        "check_norm",
-        lambda x: (
-            (x - x.mean(-1)[..., None])
-            * torch.rsqrt((x**2).mean(-1)[..., None] - x.mean(-1)[..., None] ** 2 + 1e-5)
-        ),
-    ).startswith("Right:")
-    assert "C - 1" in says("check_norm", lambda x: norm(x, correction=1))
-    assert "over the positions" in says("check_norm", lambda x: norm(x, 1))
-    assert "over the batch" in says("check_norm", lambda x: norm(x, 0))
-    assert "inside the root" in says("check_norm", lambda x: norm(x, eps=0, outside=1e-5))
-    assert "Epsilon is missing" in says("check_norm", lambda x: norm(x, eps=0))
-    assert "not subtracted" in says("check_norm", lambda x: norm(x, centre=False))
-    assert "subtracted nowhere" in says(
-        "check_norm", lambda x: x * torch.rsqrt(torch.mean(x**2, -1, keepdim=True) + 1e-5)
-    )
-    assert "(1, 3, 5, 8) comes out" in says("check_norm", lambda x: norm(x)[None])
-    assert "Not equal" in says("check_norm", lambda x: x)
+@torch.no_grad()
+def fold_in_place(norm, linear):
+    linear.bias += linear.weight @ norm.bias
+    linear.weight *= norm.weight
+    return linear
+
+
+def test_folded():
+    for answer in (fold, fold_by_asking, fold_by_product):
+        assert says("check_folded", answer).startswith("Right:")
+    assert "make a new layer" in says("check_folded", fold_in_place)
+    assert "old layer" in says("check_folded", lambda norm, linear: linear)
+    assert "Return a linear layer" in says("check_folded", lambda n, x: torch.nn.Sequential(n, x))
+    assert "(2, 5, 3) comes out" in says("check_folded", lambda n, x: torch.nn.Linear(6, 3))
+    assert "Not equal" in says("check_folded", lambda n, x: torch.nn.Linear(6, 6))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"beta": None}, "β is missing"),
+        ({"gamma": False}, "γ is missing"),
+        ({"old": False}, "old bias is missing"),
+        ({"beta": None, "old": False}, "Both biases"),
+        ({"beta": "bare"}, "before it joins the bias"),
+        ({"beta": "scaled"}, "γ has not touched it"),
+        ({"columns": False}, "columns of the matrix, which read"),
+        ({"columns": False, "beta": None}, "and β is missing"),
+        ({"beta": "turned"}, "its transpose"),
+    ],
+)
+def test_folded_names_the_mistake(options, expected):
+    said = says("check_folded", lambda norm, linear: fold(norm, linear, **options))
+    assert expected in said and not said.startswith("Right")
 
 
 def block_output(block, x, *, start="x", second=None, keep=(1, 1), reads="new"):
@@ -213,33 +219,54 @@ def test_residuals():
     assert "False of a block with both" in says("check_residuals", lambda b: False)
 
 
+def at_the_top(start, v, layers, r, scaled, *, n=2, pairs=None, variances=1, divide=None):
+    """The variance of the sum, with mistakes to choose from."""
+    count = n * layers
+    pairs = count * (count - 1) if pairs is None else pairs(count)
+    added = count * v * variances + pairs * r * v
+    if not scaled:
+        return start + added
+    return divide(start, added, count) if divide else start + added / count
+
+
+def by_drawing(start, v, layers, r, scaled):
+    """The sum of all entries of the table of mean products."""
+    table = torch.full((2 * layers, 2 * layers), r * v).fill_diagonal_(v)
+    return start + table.sum() / (2 * layers if scaled else 1)
+
+
+def in_a_loop(start, v, layers, r, scaled):
+    v = v / (2 * layers) if scaled else v
+    for done in range(2 * layers):
+        start = start + v + 2 * done * r * v
+    return start
+
+
 def test_variance():
-    def right(start, v, layers, scaled):
-        return start + (v if scaled else v * layers * 2)
+    for answer in (at_the_top, by_drawing, in_a_loop, lambda *a: np.float64(at_the_top(*a))):
+        assert says("check_variance", answer).startswith("Right:")
+    swapped = says("check_variance", lambda s, v, L, r, k: at_the_top(s, v, L, r, not k))
+    assert "other way round" in swapped
+    assert "where is r" in says("check_variance", lambda s, v, L, r, k: at_the_top(s, v, L, 0, k))
+    assert "start is part" in says("check_variance", lambda s, *a: at_the_top(0, *a))
+    fixed = says("check_variance", lambda s, v, L, r, k: at_the_top(s, v, L, 0.5, k))
+    assert "for r = 0 it must be" in fixed
+    assert "not 9.0, 9.0" in says("check_variance", lambda *a: 9.0)
 
-    def scaled_as(factor):
-        return lambda s, v, L, scaled: (s + 2 * L * v * factor(L)) if scaled else s + 2 * L * v
 
-    def in_a_loop(start, v, layers, scaled):
-        for _ in range(2 * layers):
-            start = start + torch.tensor(v / (2 * layers if scaled else 1))
-        return start
-
-    assert says("check_variance", right).startswith("Right:")
-    assert says("check_variance", in_a_loop).startswith("Right:")
-    assert says("check_variance", lambda *a: np.float32(right(*a))).startswith("Right:")
-    assert "not multiplied" in says(
-        "check_variance", lambda s, v, L, k: s * (1 + (v if k else 2 * L * v))
-    )
-    assert "other way round" in says("check_variance", lambda s, v, L, k: right(s, v, L, not k))
-    assert "by 2L" in says("check_variance", scaled_as(lambda L: (2 * L) ** -0.5))
-    assert "two writers" in says("check_variance", scaled_as(lambda L: 1 / L))
-    assert "start is not divided" in says(
-        "check_variance", lambda s, v, L, scaled: (s + 2 * L * v) / (2 * L if scaled else 1)
-    )
-    assert "writes twice" in says("check_variance", lambda s, v, L, k: s + (v / L if k else L * v))
-    assert "part of the sum" in says("check_variance", lambda s, v, L, k: v if k else 2 * L * v)
-    assert "not 9" in says("check_variance", lambda *a: 9.0)
-    assert "not 14" in says(
-        "check_variance", lambda s, v, L, k: s * (1 + (v / 2 if k else L * v))
-    )  # right where the start is 2
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"n": 1}, "writes twice"),
+        ({"pairs": lambda n: n * (n - 1) / 2}, "Each pair comes twice"),
+        ({"pairs": lambda n: n * n}, "not with itself"),
+        ({"variances": 0}, "variances of the writes are missing"),
+        ({"divide": lambda s, added, n: s + added / n**0.5}, "by the root"),
+        ({"divide": lambda s, added, n: (s + added) / n}, "start is not divided"),
+        ({"divide": lambda s, added, n: s + 0.3 + added - n * 0.3}, "products of two writes"),
+        ({"divide": lambda s, added, n: s + 2 * added / n}, "two writers a layer"),
+    ],
+)
+def test_variance_names_the_mistake(options, expected):
+    said = says("check_variance", lambda *a: at_the_top(*a, **options))
+    assert expected in said

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from tests.exercises.checks import verdict
 
 
-def one_writer(start, v, layers, scaled):
+def one_writer(start, v, layers, r, scaled):
     """Forgets v, and that a block writes twice."""
-    return start + layers * (1 / (2 * layers) if scaled else 1)
+    return start + layers * (1 + r) * (1 / (2 * layers) if scaled else 1)
 
 
 def shortened_to_one(gradients, limit):
@@ -74,7 +74,7 @@ def any_table(shapes, bits):
     "chapter, check, answer, said",
     [
         ("01_text", "check_once", lambda some: toggled(some), "three times"),
-        ("08_block", "check_variance", one_writer, "make 8.6 and 5.3"),
+        ("08_block", "check_variance", one_writer, "make 28.4 and 6.95"),
         ("11_training", "check_clip", shortened_to_one, "short enough"),
         ("11_training", "check_clip", divides_by_zero, "what do you divide by"),
         ("12_optimizers", "check_two_rounds", wide_by_addmm, "touch a wide matrix"),

@@ -1,6 +1,5 @@
 """The checks of the block's exercises accept right answers and name the commonest wrong ones."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -4,7 +4,8 @@ AdamW, with the same warm-up and decay, is tried at four learning rates with the
 of them by validation is the opponent: it gets every seed, with as many steps as the default recipe,
 and again with as many seconds of the processor. Both are also trained with the teacher that the
 command line gives a text, an n-gram model of what is learned from, and the default recipe without
-one for as many seconds as with it. The n-gram model that does best stands beside them.
+one for as many seconds as with it. The n-gram model that does best stands beside them; --count counts
+it again, and leaves the models' rows as they are stored.
 
 Two measures of the text set aside: `validation_loss`, each character from at least half a context
 (20,000 of them), and `windows_loss`, all of it cut into windows of the context, every position of a
@@ -16,6 +17,7 @@ slow each other down.
 """
 
 import argparse
+import json
 import math
 import statistics
 import time
@@ -25,7 +27,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from machine import store
+from machine import RESULTS, origin, store, write
 
 from transformer_lib.batches import Windows, encode_all
 from transformer_lib.decoder import Decoder
@@ -38,6 +40,7 @@ from transformer_lib.training import language_loss, train
 
 T, B = 64, 12
 RATES = (1e-3, 2e-3, 4e-3, 8e-3)
+LONGEST = 20  # tokens of the n-grams that stand beside the models
 
 
 def texts(path):
@@ -100,7 +103,7 @@ def run(job):
 def count():
     """The n-gram model that does best on the last tenth of what is learned from; it has no seed."""
     started = time.process_time()
-    model = best_ngrams(learn, vocab_size, longest=12)
+    model = best_ngrams(learn, vocab_size, LONGEST)
     seconds = time.process_time() - started
     validation = -model.log_probs(judge[:20_000]).mean().item()
     whole = (len(judge) - 1) // T * T
@@ -131,11 +134,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--characters", type=int, default=1_536_000)
-    parser.add_argument("--text", help="a file, in place of the standard library's prose")
+    parser.add_argument("--text", help="a file, instead of the standard library's prose")
     parser.add_argument(
         "--judged", type=int, help="characters to judge by; default: all that are set aside"
     )
     parser.add_argument("--processes", type=int, default=1, help="runs at a time")
+    parser.add_argument("--count", action="store_true", help="only count, for the stored file")
     asked = parser.parse_args()
     steps = max(1, asked.characters // (T * B))
 
@@ -150,6 +154,11 @@ def main():
 
     learn, judge, vocab_size = texts(asked.text)
     parts = learn, judge[: asked.judged], vocab_size
+    if asked.count:
+        begin(*parts)
+        content = json.loads((RESULTS / "learning.json").read_text("utf-8"))
+        trained = [row for row in content["results"] if "seed" in row]
+        return write("learning", content | {"results": [*trained, count() | {"origin": origin()}]})
     with ProcessPoolExecutor(asked.processes, get_context("spawn"), begin, parts) as pool:
         seeds, tried = range(asked.seeds), [job(0, name(rate), adamw(rate)) for rate in RATES]
         counted = pool.submit(count)

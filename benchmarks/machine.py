@@ -74,8 +74,12 @@ def origin():
     }
 
 
+def write(name, content):
+    """Write content to RESULTS/NAME.json."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
 def store(name, results):
     """Write results, and where they come from, to RESULTS/NAME.json."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    content = origin() | {"results": results}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    write(name, origin() | {"results": results})

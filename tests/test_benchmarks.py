@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # each starts Python and trains
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-def measure(folder, name, *arguments, stored=None, kernels=None):
+def measure(folder, name, *arguments, stored=None, kernels=None, command=None):
     """The results that a script stores, under its name or another, after checking what stands beside them."""
     done = subprocess.run(
         [sys.executable, BENCHMARKS / f"{name}.py", *arguments],
@@ -33,7 +33,8 @@ def measure(folder, name, *arguments, stored=None, kernels=None):
     machine = content["machine"]
     assert {"processor", "cores", "threads", "python", "torch"} <= set(machine)
     assert machine["kernels"] == (kernels or torch.backends.cpu.get_cpu_capability())
-    assert content["command"] == " ".join([f"python benchmarks/{name}.py", *arguments])
+    own = " ".join([f"python benchmarks/{name}.py", *arguments])
+    assert content["command"] == (command or own)
     return content["results"]
 
 
@@ -143,6 +144,16 @@ def test_learning(tmp_path):
         assert 1 < row["windows_loss"] < 6
         for kind in ("validation", "windows"):
             assert row[f"{kind}_bits"] == pytest.approx(row[f"{kind}_loss"] / math.log(2))
+    stored = tmp_path / "learning.json"  # counted again, the models' rows stay as they are
+    content = json.loads(stored.read_text("utf-8"))
+    content["results"][15]["validation_loss"] = 9.0
+    stored.write_text(json.dumps(content | {"commit": "old"}), "utf-8")
+    few = ("--text", str(text), "--judged", "2000", "--count")
+    again = measure(tmp_path, "learning", *few, command=content["command"])
+    origin = again[15].pop("origin")
+    assert origin["command"] == " ".join(["python benchmarks/learning.py", *few])
+    again[15]["seconds"] = rows[15]["seconds"]
+    assert again == rows and json.loads(stored.read_text("utf-8"))["commit"] == "old"
 
 
 def test_recipe(tmp_path):

@@ -16,6 +16,7 @@ import yaml
 
 from tools import address, export, imports, notebooks, pictures, run_chapters, student
 from tools.notebooks import stored_text
+from transformer_lib.saving import load_model
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = notebooks.chapters()
@@ -361,6 +362,15 @@ def test_hooks_before_a_commit_run_what_lint_and_export_run():
             assert f"$(PY) -m {' '.join(words[2:4])}".removesuffix(" --no-error-summary") in lint
         else:
             assert (ROOT / words[1]).exists()
+
+
+def test_live_page_names_the_classifier_that_it_loads():
+    content = json.loads((ROOT / "benchmarks/results/classifier.json").read_text("utf-8"))
+    kept, page = content["kept"], (ROOT / "book/live/answers.md").read_text("utf-8")
+    loaded = load_model(ROOT / "transformer_lib/weights/classifier").model
+    assert sum(p.numel() for p in loaded.parameters()) == kept["parameters"]
+    assert f"{loaded.encoder.token_embedding.embedding_dim} wide" in page
+    assert f"{kept['test_of_8_bits']:.3f} of its" in page
 
 
 def test_changelog_begins_with_the_first_edition():

@@ -263,7 +263,7 @@ def test_variance():
         ({"divide": lambda s, added, n: s + added / n**0.5}, "by the root"),
         ({"divide": lambda s, added, n: (s + added) / n}, "start is not divided"),
         ({"divide": lambda s, added, n: s + 0.3 + added - n * 0.3}, "products of two writes"),
-        ({"divide": lambda s, added, n: s + 2 * added / n}, "two writers a layer"),
+        ({"divide": lambda s, added, n: s + 2 * added / n}, "two writers per layer"),
     ],
 )
 def test_variance_names_the_mistake(options, expected):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.exercises.checks import verdict
+from transformer_lib.encoder import Encoder
 
 CHAPTER = "09_encoder"
 
@@ -44,28 +45,46 @@ def test_shapes_wrong(answer, hint):
     assert hint in verdict(CHAPTER, "check_shapes", answer)
 
 
-def parameters(
-    V, T, C, N, words=True, places=True, block=lambda C: 12 * C * C + 13 * C, last=0, layers=None
-):
-    return words * V * C + places * T * C + (layers or N) * block(C) + last * C
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        parameters,
-        lambda V, T, C, N: C * (V + T + N * (12 * C + 13)),
-        lambda V, T, C, N: float(C * (V + T) + sum(12 * C**2 + 13 * C for _ in range(N))),
-        lambda *a: torch.tensor(parameters(*a)),
-        lambda *a: np.int64(parameters(*a)),
-    ],
-)
-def test_parameters_right(answer):
-    assert verdict(CHAPTER, "check_parameters", answer).startswith("Right:")
-
-
 def not_written(*_):
     raise NotImplementedError
+
+
+def size(V, T, N, C, words=True, positions=True, block=lambda C: 12 * C * C + 13 * C):
+    return words * V * C + positions * T * C + N * block(C)
+
+
+def widest(budget, V, T, N, H, step=None, below=0, most=200, **options):
+    widths = range(step or H, most, step or H)
+    return max(C for C in widths if size(V, T, N, C, **options) <= budget - below)
+
+
+def by_root(budget, V, T, N, H):
+    """The positive root of a quadratic equation, down to a multiple of the heads."""
+    b = V + T + 13 * N
+    root = (-b + math.sqrt(b * b + 48 * N * budget)) / (24 * N)
+    return int(root + 1e-9) // H * H
+
+
+def by_halves(budget, V, T, N, H):
+    low, high = 1, 100  # of the multiples of H
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size(V, T, N, middle * H) <= budget else (low, middle)
+    return torch.tensor(low * H)
+
+
+def by_building(budget, V, T, N, H):
+    C = H
+    while True:
+        model = Encoder(V, T, embedding_dim=C + H, num_heads=H, num_layers=N)
+        if sum(p.numel() for p in model.parameters()) > budget:
+            return np.int64(C)
+        C += H
+
+
+@pytest.mark.parametrize("answer", [widest, by_root, by_halves, by_building])
+def test_budget_right(answer):
+    assert verdict(CHAPTER, "check_budget", answer).startswith("Right:")
 
 
 @pytest.mark.parametrize(
@@ -73,29 +92,25 @@ def not_written(*_):
     [
         (lambda *_: None, "Not yet"),
         (not_written, "Not yet"),
-        (lambda V, T, C: 0, "Not yet: it stopped with TypeError"),
-        (lambda *a: parameters(*a, places=False), "table of positions"),
-        (lambda *a: parameters(*a, words=False), "table of words"),
-        (lambda *a: parameters(*a, block=lambda C: 12 * C * C), "biases and norms"),
-        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "layer norms"),
-        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 9 * C), "biases of attention"),
-        (
-            lambda *a: parameters(*a, block=lambda C: 12 * C * C + 4 * C),
-            "biases of the linear layers",
-        ),
-        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 11 * C), "two norms"),
-        (lambda *a: parameters(*a, block=lambda C: 12 * C * C + 10 * C), "4C biases"),
-        (lambda *a: parameters(*a, block=lambda C: 11 * C * C + 12 * C), "projection"),
-        (lambda *a: parameters(*a, block=lambda C: 8 * C * C + 9 * C), "attention is missing"),
-        (lambda *a: parameters(*a, block=lambda C: 4 * C * C + 8 * C), "feed-forward part"),
-        (lambda *a: parameters(*a, last=2), "no norm after the last"),
-        (lambda *a: "many", "Not yet"),
-        (lambda *a: parameters(*a, layers=1), "one block only"),
-        (lambda *a: 7, "one by one"),
+        (lambda budget, V, T: 0, "Not yet: it stopped with TypeError"),
+        (lambda *_: "many", "Not yet"),
+        (lambda *a: widest(*a, step=1), "multiple of num_heads"),
+        (lambda *a: widest(*a, below=1), "Exactly the budget"),
+        (lambda *a: widest(*a, words=False, positions=False), "Both tables"),
+        (lambda *a: widest(*a, words=False), "word table"),
+        (lambda *a: widest(*a, positions=False), "positions are missing"),
+        (lambda b, V, T, N, H: widest(b, V, T, 1, H), "one block only"),
+        (lambda *a: widest(*a, block=lambda C: 12 * C * C), "13 C per block"),
+        (lambda *a: widest(*a, block=lambda C: 12 * C * C + 9 * C), "13 C per block"),
+        (lambda *a: widest(*a, block=lambda C: 12 * C * C + 12 * C), "13 C per block"),
+        (lambda b, V, T, N, H: widest(b, V, T + 2, N, H), "no norm stands at the end"),
+        (lambda *a: widest(*a) + a[-1], "C = 20 has 11,260 parameters, not C = 24"),
+        (lambda *a: 4, "not C = 4"),
     ],
 )
-def test_parameters_wrong(answer, hint):
-    assert hint in verdict(CHAPTER, "check_parameters", answer)
+def test_budget_wrong(answer, hint):
+    said = verdict(CHAPTER, "check_budget", answer)
+    assert hint in said and not said.startswith("Right")
 
 
 def waves(T, C, power=lambda i, C: 10_000 ** (-2 * i / C), first=0, swap=False):

@@ -109,7 +109,7 @@ def read_tree(path: Path) -> ast.Module:
 # %% ../chapters/01_text.ipynb #c01-028
 @functools.cache
 def documentation(root: Path) -> tuple[Passage, ...]:
-    """The prose of all docstrings below a folder, read once a process."""
+    """The prose of all docstrings below a folder, read once per process."""
     passages = []
     for path in source_files(root):
         name = path.relative_to(root).as_posix()
@@ -121,7 +121,7 @@ def documentation(root: Path) -> tuple[Passage, ...]:
 
 # %% ../chapters/01_text.ipynb #c01-030
 def language_reference() -> list[Passage]:
-    """The prose of the language reference, one source a page."""
+    """The prose of the language reference, one source per page."""
     from pydoc_data.topics import topics
 
     return [
@@ -129,6 +129,23 @@ def language_reference() -> list[Passage]:
         for name, page in sorted(topics.items())
         for text in clean(page)
     ]
+
+# %% ../chapters/01_text.ipynb #c01-031a
+def as_path(path: Any, name: str = "path") -> Path:
+    """The path; ValueError or OSError, with its name, if it can be none."""
+    if path == "":  # often an unset variable, not the current folder
+        raise ValueError(f"{name} must be a path, got ''")
+    try:
+        os.stat(path := Path(path))
+    except TypeError:
+        kind = type(path).__name__
+        raise ValueError(f"{name} must be a path, got {kind}") from None
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, a NUL, no right
+        why = getattr(error, "strerror", error)
+        raise OSError(f"{name}: {str(path)!r:.80} unusable ({why})") from None
+    return path
 
 # %% ../chapters/01_text.ipynb #c01-032
 def python_documentation(folder: str | Path | None = None) -> list[Passage]:
@@ -142,8 +159,9 @@ def python_documentation(folder: str | Path | None = None) -> list[Passage]:
     """
     built_in = Path(sysconfig.get_paths()["stdlib"])
     root = built_in if folder is None else as_path(folder, "folder")
+    # A folder may change: __wrapped__ is the function that does not remember.
     read = documentation if folder is None else documentation.__wrapped__
-    passages = list(read(root))  # a folder may change: not remembered
+    passages = list(read(root))
     if not passages:
         raise FileNotFoundError(
             f"folder: no Python sources with prose in {root}. Where Python "
@@ -241,23 +259,6 @@ def check_texts(texts: Any, name: str = "texts") -> list[str]:
                 f"half a character ({half[0]!a}) at place {half.start()}"
             )
     return checked
-
-
-def as_path(path: Any, name: str = "path") -> Path:
-    """The path; ValueError or OSError, with its name, if it can be none."""
-    if path == "":  # often an unset variable, not the current folder
-        raise ValueError(f"{name} must be a path, got ''")
-    try:
-        os.stat(path := Path(path))
-    except TypeError:
-        kind = type(path).__name__
-        raise ValueError(f"{name} must be a path, got {kind}") from None
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:  # too long, a NUL, no right
-        why = getattr(error, "strerror", error)
-        raise OSError(f"{name}: {str(path)!r:.80} unusable ({why})") from None
-    return path
 
 # %% ../chapters/01_text.ipynb #c01-055
 UNSPACED = (  # Thai and Lao, Burmese, Khmer, kana, Chinese characters

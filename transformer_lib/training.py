@@ -137,9 +137,7 @@ def _loop(run, batches, history, start, *, evaluate, every, stop, checkpoints):
                 break
     finally:
         progress.bar.close()
-        run.accelerator.free_memory()
-        run.model.eval()
-        run.exchange()  # the averaged weights are the result
+        run.finish()
 
 # %% ../chapters/11_training.ipynb #c11-077r
 class _Run:
@@ -184,6 +182,12 @@ class _Run:
             batch,
             self.settings["max_grad_norm"],
         )
+
+    def finish(self) -> None:
+        """Evaluation mode, and the averaged weights as the result."""
+        self.accelerator.free_memory()
+        self.model.eval()
+        self.exchange()
 
     def exchange(self) -> None:
         """The averaged weights for the model's, and back, if there are any."""

@@ -87,7 +87,7 @@ def readings_for(kind: str) -> int:
 
 
 def tokenizer_for(texts: list[str], kind: str) -> str:
-    """char in the place of word, where words have no spaces between them."""
+    """char instead of word, where words have no spaces between them."""
     return "char" if kind == "word" and count_words(texts) is None else kind
 
 

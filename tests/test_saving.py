@@ -310,8 +310,8 @@ def subclass(model):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (replaced, "blocks.0.feed_forward is a Identity, not a FeedForward"),
-        (normed, "projection is a ParametrizedLinear, not a Linear"),
+        (replaced, "blocks.0.feed_forward is Identity, not FeedForward"),
+        (normed, "projection is ParametrizedLinear, not Linear"),
         (old_normed, "projection.weight"),
         (patched, "final_norm has a forward of its own"),
         (wider, "projection.weight is .40, 16., not"),

@@ -267,7 +267,7 @@ def check_room(folder: Path, model: nn.Module, keep: int) -> None:
             f"this run need about {need:,}"
         )
 
-
+# %% ../chapters/27_checkpoints.ipynb #c27-301
 def _prepare(folder: Path) -> None:
     """Make a folder and try to write there; OSError if that fails."""
     try:

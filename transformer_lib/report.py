@@ -237,7 +237,7 @@ def warn_cut(lengths: Tensor, block_size: int) -> None:
             stacklevel=2,
         )
 
-
+# %% ../chapters/29_report.ipynb #c29-301
 def write_report(
     folder: Path, history: History, kept: int, found: dict[str, Any]
 ) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def compared(options: dict[str, Any]) -> dict[str, Any]:
     check_settings(options)
     return {k: v for k, v in options.items() if k not in ELSEWHERE}
 
-
+# %% ../chapters/30_runs.ipynb #c30-301
 def begun(out: Path) -> list[str]:
     """The parts of a run that have left checkpoints in a folder."""
     parts = "pretraining", "checkpoints"
@@ -351,7 +351,7 @@ def kind_of(tokenizer: Tokenizer) -> str:
 
 
 def write_tokenizer(run: Run) -> None:
-    """Write the tokenizer, once the model could be made."""
+    """Write the tokenizer, once the model has been built."""
     if is_main_process():
         try:
             run.out.mkdir(parents=True, exist_ok=True)
@@ -477,7 +477,7 @@ def find_labels(run: Run) -> list[str]:
         )
     return known
 
-
+# %% ../chapters/30_runs.ipynb #c30-304
 def pretrain(encoder: Encoder, run: Run) -> None:
     """Train an encoder in place to guess hidden words of run.more."""
     tokens = encode_all(run.more, run.tokenizer)

@@ -56,7 +56,7 @@ def _kept(path: Path, error: OSError) -> OSError:
         "there before is kept"
     )
 
-
+# %% ../chapters/26_saving.ipynb #c26-301
 def write_atomic(path: str | Path, content: bytes) -> None:
     """Write a file so that at any moment the old or the new one is there.
 
@@ -181,7 +181,7 @@ def write_checkpoint(
     """Write tensors and metadata (what JSON can hold) as one file."""
     write_atomic(as_path(path), _pack(tensors, metadata))
 
-
+# %% ../chapters/26_saving.ipynb #c26-303
 def read_checkpoint(
     path: str | Path,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -236,7 +236,7 @@ def build(config: dict[str, Any]) -> Decoder | EncoderClassifier:
         f"{config['model']!r}"
     )
 
-
+# %% ../chapters/26_saving.ipynb #c26-305
 def _heads(config: Any) -> int:
     """How many heads a config asks for in all, 0 if it cannot be read."""
     try:
@@ -309,7 +309,7 @@ def _describe(model: nn.Module) -> dict[str, Any]:
 
 # %% ../chapters/26_saving.ipynb #c25-024c
 def _kind(module: nn.Module | None) -> str:
-    return "nothing" if module is None else f"a {type(module).__name__}"
+    return "nothing" if module is None else type(module).__name__
 
 
 def _differs(model: nn.Module, twin: nn.Module) -> str | None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from book.ext.live import COMPUTING as PARTS
+from book.ext.live import COMPUTING, DRAWING
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
 from transformer_lib.encoder import Encoder
@@ -27,11 +27,11 @@ ROOT = Path(__file__).parents[1]
 LIVE = ROOT / "book" / "static" / "live"
 
 
-def node(script, data=None):
+def node(script, data=None, parts=COMPUTING):
     """What a script returns under node, with the parts of the page loaded; `data` is its input."""
     from book.ext.live import node as program
 
-    loaded = "".join(f"require({str(LIVE / part) + '.js'!r});" for part in PARTS)
+    loaded = "".join(f"require({str(LIVE / part) + '.js'!r});" for part in parts)
     code = (
         f"{loaded} const data = JSON.parse(require('fs').readFileSync(0));"
         f"const bytes = (text) => new Uint8Array(Buffer.from(text, 'base64')).buffer;"
@@ -489,7 +489,14 @@ def test_a_model_that_is_too_large_for_16_bits_takes_8_and_then_none(tmp_path, m
         packing.pack(folder, tmp_path / "page")
 
 
-@pytest.mark.parametrize("damage", ["half", "empty", "text", "header"])
+def with_header(header):
+    code = json.dumps(header).encode()
+    return len(code).to_bytes(8, "little") + code + b"1234567"
+
+
+@pytest.mark.parametrize(
+    "damage", ["half", "empty", "text", "header", "null", "no place", "odd place", "scale alone"]
+)
 def test_damaged_weights_give_a_sentence(tmp_path, damage):
     from tools.live_weights import pack
 
@@ -500,6 +507,10 @@ def test_damaged_weights_give_a_sentence(tmp_path, damage):
         "empty": b"",
         "text": b"<!doctype html><p>404",
         "header": data[:40],
+        "null": with_header(None),
+        "no place": with_header({"a": {"dtype": "F32", "shape": [1]}}),
+        "odd place": with_header({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 5]}}),
+        "scale alone": with_header({"a.scale": {"dtype": "F32", "data_offsets": [0, 4]}}),
     }
     said = node(
         "try { live.readSafetensors(bytes(data)); return null; } catch (error) { return error.message; }",
@@ -598,6 +609,105 @@ def test_a_lesson_learns_and_says_what_the_package_says(tmp_path):
 def test_a_short_text_cannot_be_learned():
     said = node("try { new live.Lesson('too short'); } catch (error) { return error.message; }")
     assert "too short" in said and "at least 340 are needed" in said
+
+
+# ---- What the pages say -------------------------------------------------------------------------------------------------
+
+
+def answered(script, kind="generator", **data):
+    """What a script gives of a small model in the page, `packed`, whose block has 12 tokens."""
+    if kind == "generator":
+        tokenizer = tokenizers()["bpe"]
+        model, config = a_decoder(31, V=tokenizer.get_vocab_size())
+    else:
+        tokenizer = tokenizers()["word"]
+        model, config = a_classifier(32, V=tokenizer.get_vocab_size(), T=12)
+        config["labels"] = list("abcde")
+    start = """const config = data.config, model = live.build(config, live.readSafetensors(bytes(data.weights)));
+        const packed = {config, model, tokenizer: new live.Tokenizer(JSON.parse(data.json))};"""
+    more = {"config": config, "weights": as_base64(model), "json": tokenizer.to_str()}
+    return node(start + script, more | data, COMPUTING + DRAWING)
+
+
+def test_the_steps_of_an_answer_are_the_same_after_a_text_was_written():
+    before, after = (
+        answered("""const answer = live.answers.predicted(packed, "It’s only", {token: 1});
+        const before = answer.html.split('<div class="live-inside">')[1];
+        for (const step of live.generate(model, packed.tokenizer, "It’s only", {max_new_tokens: 9}));
+        return [before, answer.inside() + "</div>"];""")
+    )
+    assert before == after and "NaN" not in after and "The weights sum to 1.000" in after
+
+
+@pytest.mark.parametrize("length", [2, 12, 13, 40])
+def test_bars_are_what_the_first_token_is_drawn_from(length):
+    shown, drawn = answered(
+        """const ids = packed.tokenizer.encode(data.text);
+        const [{p}] = live.stream(model, ids, {max_new_tokens: 1, banned: live.BANNED});
+        const {html} = live.answers.predicted(packed, data.text);
+        const rows = [...html.split("</table>")[0].matchAll(/live-number">(.*?)</g)].map((row) => row[1]);
+        return [rows, [...p].sort((a, b) => b - a).slice(0, 10).map(live.draw.percent)];""",
+        text="漢" * length,
+    )
+    assert shown == drawn and len(shown) == 10
+
+
+def test_of_unknown_words_only_those_that_are_read_are_counted():
+    html = answered(
+        "return live.answers.classified(packed, 'zxqv '.repeat(50)).html;", kind="classifier"
+    )
+    assert "reads 12 tokens" in html and "12 of 12 tokens are outside the vocabulary" in html
+
+
+def test_a_text_that_the_model_ends_is_said_to_be_ended():
+    ends = answered("""const last = model.projection.bias.data;
+        return [0, 1e4].map((more) => {
+            last[live.END] += more;
+            const text = live.generate(model, packed.tokenizer, "It’s", {max_new_tokens: 3, temperature: 0});
+            let next = text.next();
+            while (!next.done) next = text.next();
+            return live.answers.told(3, 1, next.value, false);
+        });""")
+    assert ends == [
+        "3 tokens in 1.0 s, 3 a second.",
+        "3 tokens in 1.0 s, 3 a second. The model ended the text here.",
+    ]
+
+
+def test_a_text_is_shortened_between_its_characters():
+    script = "return [live.answers.first(data, 4), live.answers.last(data, 4)];"
+    parts = COMPUTING + DRAWING
+    assert node(script, "a😀😀😀b", parts) == ["a😀…", "…😀b"]
+    assert node(script, "a😀b", parts) == ["a😀b", "a😀b"]
+
+
+@pytest.mark.parametrize("how", ["silent", "silent later", "{}", "null"])
+def test_a_line_that_gives_something_else_or_nothing_more_is_said_to_fail(how):
+    said = node(
+        """globalThis.location = {protocol: "http:"};
+        live.base = "http://a.page/";
+        live.answers.patience = 30;
+        globalThis.fetch = (url, {signal}) => new Promise((resolve, reject) => {
+            signal.addEventListener("abort", () => reject(signal.reason));
+            const json = async () => data === "silent later" ? {live: {bytes: 9}} : JSON.parse(data);
+            const read = () => new Promise((_, never) => signal.addEventListener("abort", () => never(signal.reason)));
+            if (data !== "silent") resolve({ok: true, json, body: {getReader: () => ({read})}});
+        });
+        return live.answers.fetchModel("a", () => {}).catch((error) => error.message);""",
+        how, COMPUTING + DRAWING,
+    )  # fmt: skip
+    assert said.startswith("The weights did not arrive.")
+
+
+def test_a_browser_that_comes_back_to_a_page_fills_in_no_field():
+    """It would, without a word to the page: fields and drawings would disagree."""
+    forms = answered(
+        """const difference = {largest: 0, same: 1, all: 1};
+        config.live = {bits: 8, bytes: 1};
+        const parts = [...Object.values(live.things), live.learns, {html: () => live.answers.html("generator", packed, difference)}];
+        return parts.map((part) => part.html().match(/<form[^>]*>/)[0]);"""
+    )
+    assert len(forms) == 7 and all('autocomplete="off"' in form for form in forms)
 
 
 # ---- The pages ----------------------------------------------------------------------------------------------------------
@@ -755,6 +865,7 @@ def test_classifier_shows_the_numbers_of_the_package(open_page, html, tmp_path):
     box.locator("textarea").fill(text)
     box.locator(".live-go").click()
     box.get_by_text("“The naïve café").wait_for()
+    assert box.get_by_text("The weights take 8 bits each").is_visible()
     ids = tokenizer.encode(text).ids[:20]
     log_probs, maps = model(torch.tensor([ids]))
     for (label, shown), p in zip(bars_of(box), log_probs[0].exp().tolist(), strict=True):
@@ -940,7 +1051,7 @@ def test_any_text_gets_an_answer_or_a_sentence(open_page):
         assert output.locator("table").count() > 0 or "no word in this text" in said, text[:50]
         assert page.locator("img[src=x]").count() == 0
         if len(text) > 1000 and " " in text:
-            assert re.search(r"reads \d+ tokens|sees the last \d+", said)
+            assert re.search(r"reads \d+ tokens|goes on from the last \d+", said)
         assert page.evaluate(
             "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         ), text[:50]

@@ -25,10 +25,10 @@
     + `${steps(tokens, headOf(packed, chosen), chosen.token)}</details>${stream(packed, tokens, chosen.token)}`;
 
   // Put the view into the page: the script of chapter 22, and the maps that the engine has just computed.
-  function view(output, packed, { tokens, maps }, chosen) {
-    const root = output.querySelector(".attention-view");
+  function view(output, packed, answered, chosen) {
+    const root = output.querySelector(".attention-view"), { tokens, maps } = answered;
     if (!root || !globalThis.AttentionView) return;
-    root.addEventListener("choose", () => live.replace(output.querySelector(".live-inside"), inside(packed, tokens, chosen)));
+    root.addEventListener("choose", () => live.replace(output.querySelector(".live-inside"), answered.inside()));
     new AttentionView(root, { tokens, maps: maps.map((heads) => heads.map((map) => map.data)), causal: headOf(packed, chosen).causal }, chosen);
   }
 
@@ -57,15 +57,29 @@
     return { layer: Math.min(layer, num_layers - 1), head: Math.min(head, num_heads - 1), token: Math.min(token ?? start, n - 1) };
   };
 
+  // An answer: its HTML, and what is drawn below the view. By then the model may have written a text, so it reads the ids again.
+  const answerOf = (packed, ids, tokens, maps, chosen, html) => ({
+    html, tokens, maps,
+    inside() {
+      packed.model.forward(ids);
+      return inside(packed, tokens, chosen);
+    },
+  });
+
+  // The first or the last n characters of a text, and no half of one.
+  const first = (text, n) => text.length > n ? text.slice(0, n).replace(/[\ud800-\udbff]$/, "") + "…" : text;
+  const last = (text, n) => text.length > n ? "…" + text.slice(-n).replace(/^[\udc00-\udfff]/, "") : text;
+  const endOf = (text) => text.slice(-20_000); // far more than a generator reads
+
   // What was read of a text: its ids, or a sentence that says why there are none.
   function read(packed, text) {
     const most = (packed.model.encoder || packed.model).sizes.block_size;
-    const ids = packed.tokenizer.encode(text, most + 1), cut = ids.length > most;
+    const all = packed.tokenizer.encode(text, most + 1), ids = all.slice(0, most), cut = all.length > most;
     const unknown = ids.filter((id) => id === packed.tokenizer.unknown).length;
     const notes = [];
     if (cut) notes.push(`The model reads ${most} tokens; the rest of the text is not looked at.`);
-    if (unknown) notes.push(`${unknown} of ${plural(Math.min(ids.length, most), "token")} ${unknown === 1 ? "is" : "are"} outside the vocabulary, and read as &lt;unk&gt;.`);
-    return { ids: ids.slice(0, most), note: notes.length ? `<p class="live-note">${notes.join(" ")}</p>` : "" };
+    if (unknown) notes.push(`${unknown} of ${plural(ids.length, "token")} ${unknown === 1 ? "is" : "are"} outside the vocabulary, and read as &lt;unk&gt;.`);
+    return { ids, note: notes.length ? `<p class="live-note">${notes.join(" ")}</p>` : "" };
   }
 
   function classified(packed, text, chosen = {}) {
@@ -75,23 +89,27 @@
     const p = Array.from(log_probs, Math.exp), best = p.indexOf(Math.max(...p)), tokens = ids.map((id) => tokenizer.show(id));
     const items = config.labels.map((label, k) => ({ name: escape(label), share: p[k], text: percent(p[k]), mark: k === best }));
     Object.assign(chosen, within(chosen, 0, ids.length, model));
-    const html = note + bars(`“${escape(text.length > 120 ? text.slice(0, 120) + "…" : text)}”: ${escape(config.labels[best])}`, items)
+    const html = note + bars(`“${escape(first(text, 120))}”: ${escape(config.labels[best])}`, items)
       + attention(packed, tokens, maps, chosen);
-    return { html, tokens, maps };
+    return answerOf(packed, ids, tokens, maps, chosen, html);
   }
 
   function predicted(packed, text, chosen = {}, choice = {}) {
-    const { model, tokenizer } = packed, most = model.sizes.block_size;
-    const all = tokenizer.encode(text), ids = all.slice(-most); // a decoder goes on from the end
+    const { model, tokenizer } = packed, all = tokenizer.encode(endOf(text));
+    const ids = live.recent(all, model.sizes.block_size); // a decoder goes on from the end
     const read = ids.length ? ids : [live.END], tokens = read.map((id) => tokenizer.show(id));
-    const note = all.length > most ? `<p class="live-note">The model sees the last ${most} of ${plural(all.length, "token")}.</p>` : "";
+    const note = all.length > ids.length ? `<p class="live-note">The model goes on from the last ${ids.length} tokens of this text.</p>` : "";
     const [logits, maps] = model.forward(read), p = live.probabilities(live.lastLogits(logits, live.BANNED), choice);
     const order = Array.from(p.keys()).filter((id) => p[id] > 0).sort((a, b) => p[b] - p[a] || a - b).slice(0, 10);
     const items = order.map((id) => ({ name: word(tokenizer.show(id)), share: p[id], text: percent(p[id]) }));
     Object.assign(chosen, within(chosen, read.length - 1, read.length, model));
     const html = note + bars("The most probable next tokens, as they would be drawn", items) + attention(packed, tokens, maps, chosen);
-    return { html, tokens, maps };
+    return answerOf(packed, read, tokens, maps, chosen, html);
   }
+
+  // What is said of a text that was written.
+  const told = (count, seconds, ended, stopped) => `${plural(count, "token")} in ${digits(seconds, 1)} s, ${Math.round(count / Math.max(seconds, 1e-3))} a second.`
+    + (ended ? " The model ended the text here." : stopped ? " Stopped." : "");
 
   const CHOICE = [
     { name: "temperature", label: "Temperature", min: 0, max: 2, step: 0.1, value: 0.8 },
@@ -161,20 +179,25 @@
     if (!packed) return '<p class="live-note">The trained weights of this model are not part of this build: run its chapter, and build the book again.</p>';
     const { bits, bytes } = packed.config.live, { output, more } = kind.worked(packed);
     const example = (text) => `<button type="button" class="live-example">${escape(text)}</button>`;
-    return `<form class="live-controls live-ask" hidden><label>${kind.question} <textarea name="text" rows="2" maxlength="200000" dir="auto">${escape(kind.examples[0])}</textarea></label>`
+    return `<form class="live-controls live-ask" autocomplete="off" hidden><label>${kind.question} <textarea name="text" rows="2" dir="auto">${escape(kind.examples[0])}</textarea></label>`
       + `<div class="live-examples" role="group" aria-label="Examples">${kind.examples.map(example).join("")}</div>${kind.fields()}`
       + `<span class="live-buttons"><button type="button" class="live-load">Load the model (${size(packed.bytes)})</button><progress max="1" value="0" hidden aria-label="Loading"></progress></span></form>`
-      + `<p class="live-status" role="status"></p><p class="live-text live-written" dir="auto" hidden></p><div class="live-output">${output}</div><div class="live-worked">${more}`
+      + `<p class="live-status" role="status"></p><p class="live-text live-written" dir="auto" hidden></p><div class="live-output">${output}</div><div class="live-worked">${more}</div>`
       + `<p>The weights take ${bits} bits each here, ${size(bytes)} in all.${difference ? ` Over ${plural(difference.all, "piece")} of this book's prose ${difference.largest
         ? `the largest change of a probability that this makes is ${difference.largest.toPrecision(1)}; the most probable answer stays the same in ${difference.same}`
-        : "this changes no probability: the chapter's own are stored so"}.` : ""}</p></div>`;
+        : "this changes no probability: the chapter's own are stored so"}.` : ""}</p>`;
   }
 
   // The files of a model: with a bar over http, or as one script where the page was opened as a file.
   async function fetchModel(name, tell) {
     const at = new URL(`models/${name}/`, live.base).href;
     const lost = () => new Error("The weights did not arrive. Look at the connection, and press the button again.");
-    let config, tokenizer, buffer;
+    const ending = new AbortController();
+    let config, tokenizer, buffer, timer;
+    const wait = () => { // from now on, as long as a line may be silent
+      clearTimeout(timer);
+      timer = setTimeout(() => ending.abort(), live.answers.patience);
+    };
     if (location.protocol === "file:") {
       await new Promise((resolve, reject) => {
         const script = Object.assign(document.createElement("script"), { src: at + "model.js", onload: resolve, onerror: () => reject(lost()) });
@@ -184,25 +207,33 @@
       buffer = Uint8Array.from(atob(live.files[name].weights), (c) => c.charCodeAt(0)).buffer;
     } else {
       const get = async (file) => {
-        const response = await fetch(at + file).catch(() => { throw lost(); });
+        wait();
+        const response = await fetch(at + file, { signal: ending.signal }).catch(() => { throw lost(); });
         if (!response.ok) throw lost();
         return response;
       };
       config = await (await get("config.json")).json().catch(() => { throw lost(); });
       tokenizer = await (await get("tokenizer.json")).json().catch(() => { throw lost(); });
       const reader = (await get("model.safetensors")).body.getReader(), chunks = [];
+      if (!config?.live) throw lost();
       let got = 0;
       for (;;) {
         const { done, value } = await reader.read().catch(() => { throw lost(); });
         if (done) break;
+        wait();
         chunks.push(value);
         tell((got += value.length) / config.live.bytes);
       }
+      clearTimeout(timer);
       const bytes = new Uint8Array(got);
       chunks.reduce((at, chunk) => (bytes.set(chunk, at), at + chunk.length), 0);
       buffer = bytes.buffer;
     }
-    return { config, tokenizer: new live.Tokenizer(tokenizer), model: live.build(config, live.readSafetensors(buffer)) };
+    try {
+      return { config, tokenizer: new live.Tokenizer(tokenizer), model: live.build(config, live.readSafetensors(buffer)) };
+    } catch (error) {
+      throw error.constructor === Error ? error : lost(); // the line gave some other files
+    }
   }
 
   function attach(name, element) {
@@ -251,13 +282,14 @@
       const own = ++texts, choice = { ...choiceOf(form), max_new_tokens: Number(form.elements.max_new_tokens.value), seed: Number(form.elements.seed.value) >>> 0 };
       const prompt = text.value, began = performance.now();
       written.hidden = false;
-      written.replaceChildren(Object.assign(document.createElement("b"), { textContent: prompt.slice(-2000) }));
+      written.replaceChildren(Object.assign(document.createElement("b"), { textContent: last(prompt, 2000) }));
       stop.disabled = false;
       running = true;
       let count = 0, turn = performance.now();
-      for (const { piece } of live.generate(packed.model, packed.tokenizer, prompt, choice)) {
-        if (texts !== own || !running) break;
-        written.append(piece);
+      const pieces = live.generate(packed.model, packed.tokenizer, endOf(prompt), choice);
+      let next = pieces.next();
+      for (; !next.done && texts === own && running; next = pieces.next()) {
+        written.append(next.value.piece);
         count++;
         if (performance.now() - turn > 16) {
           await new Promise((resolve) => setTimeout(resolve));
@@ -266,7 +298,7 @@
       }
       const seconds = (performance.now() - began) / 1000;
       if (texts !== own) return; // another text has begun
-      say(`${plural(count, "token")} in ${digits(seconds, 1)} s, ${Math.round(count / Math.max(seconds, 1e-3))} a second.`);
+      say(told(count, seconds, next.done && next.value, !running));
       running = false;
       if (document.activeElement === stop) go.focus();
       stop.disabled = true;
@@ -298,5 +330,5 @@
     });
   }
 
-  live.answers = { KINDS, html, attach, compare, classified, predicted };
+  live.answers = { KINDS, html, attach, compare, classified, predicted, fetchModel, told, first, last, patience: 20_000 };
 });

@@ -45,7 +45,7 @@
 
   function html() {
     const options = (values, chosen) => values.map((v) => `<option${v === chosen ? " selected" : ""}>${v}</option>`).join("");
-    return `<form class="live-controls live-ask" hidden><label>Text to learn <select name="choice">${options([...Object.keys(TEXTS), "my own"], "numbers in words")}</select></label>`
+    return `<form class="live-controls live-ask" autocomplete="off" hidden><label>Text to learn <select name="choice">${options([...Object.keys(TEXTS), "my own"], "numbers in words")}</select></label>`
       + `<label class="live-own" hidden>Your text <textarea name="text" rows="5" dir="auto" maxlength="1000000"></textarea></label>`
       + `<label>Layers <select name="num_layers">${options(["1", "2"], "1")}</select></label><label>Width <select name="embedding_dim">${options(["32", "64"], "32")}</select></label>`
       + `<label>Seed <input type="number" name="seed" value="0" min="0" max="4294967295"></label>`

@@ -22,15 +22,20 @@
   // The bytes of a safetensors file -> {name: Float32Array}. An I8 tensor has a
   // scale for each of its rows beside it.
   function readSafetensors(buffer) {
-    const said = "The file of the weights is damaged, or half of it is missing.";
-    const damaged = new Error(said), utf8 = new TextDecoder("utf-8", { fatal: true });
-    let header, begin;
     try {
-      begin = 8 + Number(new DataView(buffer).getBigUint64(0, true));
-      header = JSON.parse(utf8.decode(new Uint8Array(buffer, 8, begin - 8)));
-    } catch {
-      throw damaged;
+      return tensorsOf(buffer);
+    } catch (error) {
+      if (error.constructor === Error) throw error;
+      throw damaged();
     }
+  }
+  const damaged = () =>
+    new Error("The file of the weights is damaged, or half of it is missing.");
+
+  function tensorsOf(buffer) {
+    const utf8 = new TextDecoder("utf-8", { fatal: true });
+    const begin = 8 + Number(new DataView(buffer).getBigUint64(0, true));
+    const header = JSON.parse(utf8.decode(new Uint8Array(buffer, 8, begin - 8)));
     const arrays = { F32: Float32Array, F16: Uint16Array, BF16: Uint16Array };
     arrays.I8 = Int8Array;
     const wide = { F16: half, BF16: bfloat }, tensors = {};
@@ -38,7 +43,7 @@
     for (const [name, entry] of Object.entries(header)) {
       const { dtype, data_offsets: [from, to] } = entry;
       if (!arrays[dtype]) throw new Error(`This page cannot read ${dtype}: ${name}.`);
-      if (begin + to > buffer.byteLength) throw damaged;
+      if (begin + to > buffer.byteLength) throw damaged();
       const stored = new arrays[dtype](buffer.slice(begin + from, begin + to));
       tensors[name] = Float32Array.from(stored, wide[dtype]);
     }

@@ -92,8 +92,11 @@
   }
 
   // [stream]
-  // Yields {token, p} up to max_new_tokens times. When the text outgrows
-  // block_size, its last half is kept.
+  // What a decoder reads of a text: of one that is too long, its last half block.
+  const recent = (ids, size) =>
+    ids.length > size ? ids.slice(-Math.max(1, Math.floor(size / 2))) : ids;
+
+  // Yields {token, p} up to max_new_tokens times.
   function* stream(decoder, prompt, options = {}) {
     const { max_new_tokens = 100, seed = 0, cached = true } = options;
     const { stop = [], banned = [], ...choice } = options;
@@ -101,10 +104,8 @@
     const cache = cached ? new live.KVCache(decoder) : undefined;
     let context = [...prompt];
     for (let n = 0; n < max_new_tokens; n++) {
-      if (context.length > size) {
-        context = context.slice(-Math.max(1, Math.floor(size / 2)));
-        cache?.clear();
-      }
+      if (context.length > size) cache?.clear();
+      context = recent(context, size);
       const fresh = context.slice(cache ? cache.length : 0);
       const [logits] = decoder.forward(fresh, fresh.length, cache);
       const p = probabilities(lastLogits(logits, banned), choice);
@@ -116,14 +117,14 @@
   }
 
   // Yields the text that follows a prompt, piece by piece; half a character waits
-  // for the rest.
+  // for the rest. Returns whether the model ended the text.
   function* generate(decoder, tokenizer, prompt, options = {}) {
     const { stop = [END], banned = BANNED, ...choice } = options;
     const ids = tokenizer.encode(prompt), row = [...ids];
-    let text = tokenizer.decode(row);
+    let text = tokenizer.decode(row), ended = false;
     const prompted = ids.length ? ids : [END];
     for (const { token, p } of stream(decoder, prompted, { stop, banned, ...choice })) {
-      if (stop.includes(token)) break;
+      if ((ended = stop.includes(token))) break;
       row.push(token);
       const longer = tokenizer.decode(row);
       if (longer.endsWith("\ufffd")) continue;
@@ -132,8 +133,9 @@
     }
     const rest = tokenizer.decode(row).slice(text.length);
     if (rest) yield { piece: rest };
+    return ended;
   }
   // [end]
 
-  Object.assign(live, { END, BANNED, Generator, probabilities, lastLogits, draw, stream, generate });
+  Object.assign(live, { END, BANNED, Generator, probabilities, lastLogits, draw, recent, stream, generate });
 });

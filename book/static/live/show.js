@@ -125,7 +125,7 @@
     const start = Object.fromEntries(controls.map(({ name, value }) => [name, value]));
     live.things[name] = {
       show,
-      html: () => `<form class="live-controls" hidden>${controls.map(control).join("")}</form><div class="live-output" aria-live="polite">${show(start)}</div>`,
+      html: () => `<form class="live-controls" autocomplete="off" hidden>${controls.map(control).join("")}</form><div class="live-output" aria-live="polite">${show(start)}</div>`,
       attach(element) {
         const form = element.querySelector("form"), output = element.querySelector(".live-output");
         const redraw = () => {

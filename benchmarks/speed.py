@@ -1,7 +1,8 @@
 """Training and generation, tokens a second, beside other libraries' models of the same shape.
 
-All models of a shape run in one process, in turn, round after round, in an order that rotates; the
-median round counts. Every model has random weights, ReLU, and a head of its own.
+All models of a shape run in one process, in turn, round after round, each in another order; the
+median round counts, and the quartiles of the ratio, round by round, are stored beside it. Rows are
+measured minutes apart: compare within a row. Every model has random weights, ReLU, and a head of its own.
 "training" is forward, backward and a fused AdamW, PyTorch's for the peers and the book's for ours;
 there each model also runs compiled where there is a compiler, counts with the faster of the two, and
 the row says which. "whole step" clips the gradients too, and ours takes the book's default recipe.
@@ -123,8 +124,8 @@ def models(C, H, L, T, V, dropout=0.0):
     }
 
 
-def rounds(works, seconds):
-    """The median seconds of each work until the time is spent: rounds, each in another order, three at least."""
+def rounds(works, seconds, fewest):
+    """The seconds of each work in each round, until the time is spent; so many rounds at least."""
     for name, work in list(works.items()):
         try:
             work(), work()
@@ -135,7 +136,7 @@ def rounds(works, seconds):
             del works[name]
     spent, end, names = {name: [] for name in works}, time.perf_counter() + seconds, list(works)
     order = random.Random(0)
-    while time.perf_counter() < end or len(spent[names[0]]) < 3:
+    while time.perf_counter() < end or len(spent[names[0]]) < fewest:
         order.shuffle(names)  # nobody always comes after the same one
         for name in names:
             started = CLOCK()
@@ -143,7 +144,7 @@ def rounds(works, seconds):
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             spent[name].append(CLOCK() - started)
-    return {name: statistics.median(times) for name, times in spent.items()}
+    return spent
 
 
 def peak(device, dtype):
@@ -234,7 +235,7 @@ def profile(works, times=5, steps=5):
     }
 
 
-def training(shape, dropout, device, precisions, seconds, compiled):
+def training(shape, dropout, device, precisions, time_spent, compiled):
     """Rows of tokens a second, one a precision; all precisions take turns too."""
     C, H, L, T, V, B = shape
     tokens, works, parameters = torch.randint(V, (B, T + 1), device=device), {}, {}
@@ -254,36 +255,27 @@ def training(shape, dropout, device, precisions, seconds, compiled):
                     if p.ndim == 2 and "embedding" not in n
                 )
     tops = {p: peak(device, torch.bfloat16 if p == "bf16" else torch.float32) for p in precisions}
-    times, found = rounds(works, seconds), []
+    times, found = rounds(works, *time_spent), []
     for precision in precisions:
-        rates = {name: B * T / t for (name, p), t in times.items() if p == precision}
-        flops = (6 * N + 12 * L * C * T) * own(rates)
-        found.append(
-            row(
-                shape,
-                "training",
-                precision,
-                rates,
-                dropout=dropout,
-                parameters=parameters,
-                peak_flops=tops[precision],
-                share_of_peak=flops / tops[precision],
-            )
-        )
+        own_times = {name: t for (name, p), t in times.items() if p == precision}
+        one = row(shape, "training", precision, own_times, B * T, dropout=dropout)
+        flops = (6 * N + 12 * L * C * T) * one["tokens_per_second"][faster(own_times)]
+        one |= {"parameters": parameters, "peak_flops": tops[precision]}
+        found.append(one | {"share_of_peak": flops / tops[precision]})
     best, rates = found[0]["best_peer"], found[0]["tokens_per_second"]
     if device == "cpu" and not dropout:  # where the best peer's time goes, and ours
         names = dict.fromkeys([*OURS[:2], best.removesuffix(", compiled"), best])
         some = {name: works[name, "no"] for name in names if (name, "no") in works}
         found[0]["profile"] = profile(some)
-    plain = rates[best]
-    found[-1]["to_best_peer_in_fp32"] = own(found[-1]["tokens_per_second"]) / plain
+    last = found[-1]["tokens_per_second"]
+    found[-1]["to_best_peer_in_fp32"] = max(last.get(name, 0) for name in OURS[:2]) / rates[best]
     print(
         f"{shape} {dropout} dropped, training {precisions[-1]}: {found[-1]['to_best_peer_in_fp32']:.2f} of the best peer in fp32"
     )
     return found
 
 
-def whole_steps(shape, dropout, device, seconds):
+def whole_steps(shape, dropout, device, time_spent):
     """A row of tokens a second in float32: clipping and the optimizers included.
 
     Ours with the default recipe, and with AdamW as the peers have it; the shares of the optimizers.
@@ -297,15 +289,15 @@ def whole_steps(shape, dropout, device, seconds):
     model, logits = models(C, H, L, T, V, dropout)["ours"]
     recipe = make_optimizers(model.to(device), 1e-4, muon=False)
     works["ours, AdamW"] = step_of(model, logits, tokens, device, "no", recipe, clip=True)
-    times = rounds(works, seconds)
-    shares = {name: statistics.median(works[name].spent) / t for name, t in times.items()}
-    rates = {name: B * T / t for name, t in times.items()}
+    times = rounds(works, *time_spent)
+    shares = {n: statistics.median(works[n].spent) / statistics.median(t) for n, t in times.items()}
     print(f"{shape} whole step: the optimizers' share of ours {shares['ours']:.0%}", flush=True)
-    return row(shape, "whole step", "no", rates, dropout=dropout, optimizers_share=shares)
+    more = {"dropout": dropout, "optimizers_share": shares}
+    return row(shape, "whole step", "no", times, B * T, **more)
 
 
 @torch.inference_mode()
-def generation(shape, device, seconds):
+def generation(shape, device, time_spent):
     """A row of tokens a second, one sequence, each model with its key-value cache."""
     C, H, L, T, V, _ = shape
     prompt, new, works = torch.randint(1, V, (1, 4), device=device), T - 5, {}
@@ -335,23 +327,25 @@ def generation(shape, device, seconds):
             continue  # it has no cache
         assert len(work()) == new, name
         works[name] = work
-    return row(
-        shape, "generation", "no", {name: new / t for name, t in rounds(works, seconds).items()}
-    )
+    return row(shape, "generation", "no", rounds(works, *time_spent), new)
 
 
-def own(rates):
-    """Our rate with the default recipe: compiled, if that is faster."""
-    return max(rates[name] for name in OURS[:2] if name in rates)
+def faster(times):
+    """Ours with the default recipe: compiled, if that is faster."""
+    return min((n for n in OURS[:2] if n in times), key=lambda n: statistics.median(times[n]))
 
 
-def row(shape, what, precision, rates, **more):
-    """One comparison, printed and as it is stored."""
+def row(shape, what, precision, times, tokens, **more):
+    """One comparison, printed and as it is stored; tokens: of one work."""
+    rates = {name: tokens / statistics.median(spent) for name, spent in times.items()}
     best = max((name for name in rates if name not in OURS), key=rates.get)
-    ours = own(rates)
+    ours = faster(times)
+    turns = [theirs / mine for theirs, mine in zip(times[best], times[ours], strict=True)]
+    low, _, high = statistics.quantiles(turns, n=4)
     print(
-        f"{shape} {what} {precision}: ours {ours:,.0f} tokens/s, best peer {best} "
-        f"{rates[best]:,.0f}, ratio {ours / rates[best]:.2f}",
+        f"{shape} {what} {precision}: ours {rates[ours]:,.0f} tokens/s, best peer {best} "
+        f"{rates[best]:,.0f}, ratio {rates[ours] / rates[best]:.2f}, {low:.2f} to {high:.2f} in "
+        f"half of {len(turns)} rounds",
         flush=True,
     )
     return {
@@ -360,7 +354,9 @@ def row(shape, what, precision, rates, **more):
         "precision": precision,
         "tokens_per_second": rates,
         "best_peer": best,
-        "ratio": ours / rates[best],
+        "ratio": rates[ours] / rates[best],
+        "ratio_quartiles": [low, high],
+        "rounds": len(turns),
         **more,
     }
 
@@ -377,6 +373,7 @@ def hold_to_avx2():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15, help="for each comparison")
+    parser.add_argument("--rounds", type=int, default=15, help="for each comparison, at least")
     parser.add_argument(
         "--shapes", type=int, nargs="+", help="numbers of the shapes, from 0; default: all"
     )
@@ -413,14 +410,14 @@ def main():
     precisions = list(dict.fromkeys(["no", choose_precision(device)]))
     for shape in shapes if arguments.shapes is None else [shapes[i] for i in arguments.shapes]:
         wanted = arguments.only or ("training", "whole step", "generation")
-        seconds = arguments.seconds * len(precisions)
+        time_spent, both = [(n * arguments.seconds, arguments.rounds) for n in (1, len(precisions))]
         for dropout in DROPOUTS if "training" in wanted else ():
             torch.compiler.reset()  # at the third time the peers would run into dynamo's limit
-            results += training(shape, dropout, device, precisions, seconds, arguments.compile)
+            results += training(shape, dropout, device, precisions, both, arguments.compile)
         for dropout in DROPOUTS if "whole step" in wanted else ():
-            results.append(whole_steps(shape, dropout, device, arguments.seconds))
+            results.append(whole_steps(shape, dropout, device, time_spent))
         if "generation" in wanted:
-            results.append(generation(shape, device, arguments.seconds))
+            results.append(generation(shape, device, time_spent))
     kind = "_gpu" if device == "cuda" else "_avx2" if arguments.avx2 else ""
     store(f"speed{kind}", results)
 

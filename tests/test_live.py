@@ -710,6 +710,106 @@ def test_a_browser_that_comes_back_to_a_page_fills_in_no_field():
     assert len(forms) == 7 and all('autocomplete="off"' in form for form in forms)
 
 
+# A page without a browser: elements that hear events, scripts and workers that wait.
+SCENE = """
+    const scripts = [], workers = [], ears = {};
+    const hears = (ears) => ({
+        addEventListener: (kind, ear) => (ears[kind] ??= []).push(ear),
+        fire: (kind, event) => Promise.all((ears[kind] || []).map((ear) => ear({preventDefault() {}, ...event}))),
+    });
+    const part = () => ({
+        ...hears({}), parts: {}, elements: new Proxy({}, {get: (all, name) => (all[name] ??= part())}), disabled: false,
+        nextElementSibling: {}, contains: () => true, focus() {}, reset() {}, append: (script) => scripts.push(script),
+        querySelector(name) { return (this.parts[name] ??= part()); },
+    });
+    const page = hears(ears), selection = {isCollapsed: true};
+    globalThis.addEventListener = page.addEventListener;
+    globalThis.document = {...hears(ears), activeElement: part(), head: part(), createElement: part, getSelection: () => selection};
+    globalThis.Worker = class {
+        orders = [];
+        constructor() { workers.push(this); }
+        postMessage({order}) { this.orders.push(order); }
+        terminate() {}
+    };
+    URL.createObjectURL = () => "blob:a";
+    live.base = "http://a.page/";
+    live.replace = (element, html) => (element.innerHTML = html);
+    const rest = () => new Promise((resolve) => setTimeout(resolve, 5));
+"""
+
+
+@pytest.mark.parametrize("starts", [1, 2])
+def test_a_run_that_is_paused_before_its_text_has_come_does_not_begin(starts):
+    script = """return (async () => {
+        const element = part(), form = element.querySelector("form"), status = element.querySelector(".live-status"), said = [];
+        const [run, pause, reset] = ["run", "pause", "reset"].map((name) => form.querySelector(`.live-${name}`));
+        live.learns.attach(element);
+        form.elements.choice.value = "this book";
+        for (let n = 0; n < data; n++) {
+            if (n) await pause.fire("click");
+            form.fire("submit");
+            said.push(status.textContent);
+        }
+        if (data === 1) await pause.fire("click");
+        live.texts = {book: "a text"};
+        scripts.forEach((script) => script.onload());
+        await rest();
+        said.push(run.textContent, run.disabled, pause.disabled, workers.map((worker) => worker.orders));
+        await reset.fire("click");
+        workers[0]?.onmessage({data: {kind: "steps", done: 1, losses: [1]}}); // sent before it was ended
+        return [...said, status.textContent];
+    })();"""
+    said = node(SCENE + script, starts, COMPUTING + DRAWING)
+    assert said[:starts] == ["The text is loading …"] * starts
+    one = ["Start", False, True, []]
+    two = ["Go on", True, False, [["rate", "start", "run"]]]
+    assert said[starts:-1] == (one if starts == 1 else two)
+    assert said[-1].startswith("Reset")
+
+
+def test_what_is_pressed_or_selected_is_not_drawn_anew_until_it_is_let_go():
+    drawn = node(
+        SCENE
+        + """return (async () => {
+        const element = part(), drawn = [];
+        let count = 0;
+        const redraw = live.learns.patient(element, () => count++);
+        const now = () => (redraw(), drawn.push(count));
+        now();
+        for (const [down, up] of [["pointerdown", "pointerup"], ["keydown", "keyup"], ["pointerdown", "pointercancel"]]) {
+            element.fire(down);
+            now();
+            page.fire(up);
+            drawn.push(count);
+            await rest();
+            drawn.push(count);
+        }
+        Object.assign(selection, {isCollapsed: false, anchorNode: "a sample"});
+        now();
+        selection.isCollapsed = true;
+        document.fire("selectionchange");
+        return [...drawn, count];
+    })();""",
+        parts=COMPUTING + DRAWING,
+    )
+    assert drawn == [1, *[1, 1, 2], *[2, 2, 3], *[3, 3, 4], 4, 5]
+
+
+def test_of_a_text_of_many_characters_is_said_how_much_is_not_learned():
+    said = node(
+        """const text = (most) => Array.from({length: 3000}, (_, n) => String.fromCodePoint(0x4e00 + (n * 7) % most)).join("");
+        const one = (most) => {
+            const lesson = new live.Lesson(text(most)), { sizes, parameters, learned, held, kept, unknown } = lesson;
+            const ready = { sizes, parameters, learned: learned.length, held: held.length, kept, unknown, baseline: { order: 1, loss: 1 } };
+            return live.learns.show({ ready, reports: [lesson.report()] });
+        };
+        return [one(1000), one(252)];""",
+        parts=COMPUTING + DRAWING,
+    )
+    words = "Only the 252 commonest characters are learned; 74.8\u00a0% of the text are others, each read as &lt;unk&gt;."
+    assert words in said[0] and "commonest" not in said[1]
+
+
 # ---- The pages ----------------------------------------------------------------------------------------------------------
 
 

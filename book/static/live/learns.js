@@ -1,7 +1,7 @@
 // The model learns: a text, a small decoder that trains on it in a worker, and what it writes meanwhile.
 ((part) => part(live))((live) => {
   "use strict";
-  const { escape, digits, glance, map, chart } = live.draw;
+  const { escape, digits, percent, glance, map, chart } = live.draw;
 
   const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1];
   const TEXTS = { "numbers in words": () => live.counting(), "sums in words": () => live.sums(), "this book": () => live.texts.book };
@@ -11,7 +11,7 @@
   // The state of a run as HTML. run: {ready, losses: [[step, loss]], reports, chosen, still}
   function show({ ready, losses = [], reports = [], chosen = { layer: 0, head: 0 }, still = false }) {
     if (!ready) return "<p>Nothing has been learned yet.</p>";
-    const { sizes, baseline, learned, held, kept, cut, parameters } = ready, last = reports.at(-1), n = (count) => count.toLocaleString("en");
+    const { sizes, baseline, learned, held, kept, cut, unknown, parameters } = ready, last = reports.at(-1), n = (count) => count.toLocaleString("en");
     const uniform = Math.log(sizes.vocab_size), smooth = [];
     losses.forEach(([step, loss], i) => smooth.push([step, i ? 0.9 * smooth[i - 1][1] + 0.1 * loss : loss]));
     const thin = smooth.filter((_, i) => i % Math.ceil(smooth.length / 300) === 0 || i === smooth.length - 1);
@@ -24,7 +24,8 @@
     ];
     const shown = { layer: Math.min(chosen.layer, last.maps.length - 1), head: Math.min(chosen.head, last.maps[0].length - 1) };
     return `<p>${n(parameters)} parameters, ${n(learned)} characters to learn from, ${n(kept)} kept apart${held < kept ? `, of which the first ${n(held)} are measured` : ""}.`
-      + `${cut ? ` The text is longer than the ${n(learned + kept)} characters that are read of it.` : ""}${still ? "" : " Another text, size or seed can be chosen after Reset."}</p>`
+      + `${cut ? ` The text is longer than the ${n(learned + kept)} characters that are read of it.` : ""}`
+      + `${unknown ? ` Only the ${n(sizes.vocab_size - 4)} commonest characters are learned; ${percent(unknown)} of the text are others, each read as &lt;unk&gt;.` : ""}${still ? "" : " Another text, size or seed can be chosen after Reset."}</p>`
       + chart(`Loss in nats per character, step ${last.step}: ${digits(last.held)} on text kept apart, ${digits(Math.abs(behind))} ${behind > 0 ? "above" : "below"} the n-grams`, lines)
       + `<h3>What it writes</h3>` + [...new Set([reports[0], last])].map((r) => `<p class="live-text" dir="auto"><span class="live-when">step ${r.step}</span> <b>${escape(r.sample.prompt)}</b>${escape(r.sample.text)}</p>`).join("")
       + `<h3>Where it looks</h3>` + glance(last.tokens, last.maps, shown, still)
@@ -61,6 +62,29 @@
     return new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
   }
 
+  // The state of a page is drawn at once, or when the reader has let go: what is replaced under a pointer, a key or a
+  // selection loses it.
+  function patient(element, draw) {
+    let pressed = false, late = false;
+    const selected = () => {
+      const { isCollapsed, anchorNode } = document.getSelection();
+      return !isCollapsed && element.contains(anchorNode);
+    };
+    const redraw = () => {
+      late = pressed || selected();
+      if (!late) draw();
+    };
+    const again = () => late && redraw();
+    for (const kind of ["pointerdown", "keydown"]) element.addEventListener(kind, () => (pressed = true));
+    for (const kind of ["pointerup", "pointercancel", "keyup", "blur"])
+      globalThis.addEventListener(kind, () => {
+        pressed = false;
+        setTimeout(again); // after the click
+      });
+    document.addEventListener("selectionchange", again);
+    return redraw;
+  }
+
   async function texts() {
     if (live.texts) return;
     await new Promise((resolve, reject) => {
@@ -74,9 +98,9 @@
     const form = element.querySelector("form"), output = element.querySelector(".live-output"), status = element.querySelector(".live-status");
     const [run, pause, step, reset] = ["run", "pause", "step", "reset"].map((name) => form.querySelector(`.live-${name}`));
     const rate = form.elements.rate, own = form.querySelector(".live-own");
-    let helper = null, state = {}, running = false, clock = 0, drawn = 0, first = 0;
+    let helper = null, state = {}, running = false, begun = 0, clock = 0, drawn = 0, first = 0;
     const say = (sentence) => (status.textContent = sentence);
-    const redraw = () => live.replace(output, show(state));
+    const draw = () => live.replace(output, show(state)), redraw = patient(output, draw);
     const buttons = () => {
       run.textContent = helper ? "Go on" : "Start";
       const held = document.activeElement; // who presses a button that can no longer be pressed goes on from the next
@@ -114,12 +138,10 @@
         redraw();
       }
     };
-    const start = async () => {
-      const choice = form.elements.choice.value;
-      if (choice === "this book") await texts();
+    const start = (choice) => {
       const text = choice === "my own" ? form.elements.text.value : TEXTS[choice]();
-      helper = worker();
-      helper.onmessage = heard;
+      const one = (helper = worker());
+      helper.onmessage = (message) => one === helper && heard(message);
       helper.onerror = () => {
         end();
         say("This browser does not let the page compute in the background, so that nothing can be learned here.");
@@ -133,21 +155,30 @@
     form.reset();
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      const turn = ++begun, choice = form.elements.choice.value;
       try {
         running = true;
         buttons();
-        if (!helper) await start();
+        if (!helper && choice === "this book") {
+          say("The text is loading …");
+          await texts();
+          if (turn !== begun) return; // the reader has pressed Pause meanwhile
+        }
+        if (!helper) start(choice);
         helper.postMessage({ order: "run" });
         clock = 0;
       } catch (error) {
+        if (turn !== begun) return;
         end();
         say(error.message);
       }
       buttons();
     });
     pause.addEventListener("click", () => {
+      begun++;
       running = false;
-      helper?.postMessage({ order: "pause" });
+      if (helper) helper.postMessage({ order: "pause" });
+      else say("Stopped before the text had arrived.");
       buttons();
     });
     step.addEventListener("click", () => helper?.postMessage({ order: "step" }));
@@ -165,9 +196,9 @@
       const button = event.target.closest("button[data-layer]");
       if (!button || !state.ready) return;
       state.chosen = { layer: Number(button.dataset.layer), head: Number(button.dataset.head) };
-      redraw();
+      draw();
     });
   }
 
-  live.learns = { html, attach, show, example };
+  live.learns = { html, attach, show, example, patient };
 });

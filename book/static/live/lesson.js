@@ -32,6 +32,7 @@
       Object.assign(this, { T: block_size, B: batch_size, seed, cut: text.length > LONGEST });
       this.tokenizer = characterTokenizer(text.slice(0, LONGEST));
       const ids = this.tokenizer.encode(text.slice(0, LONGEST)), least = 10 * (block_size + 2);
+      this.unknown = ids.filter((id) => id === this.tokenizer.unknown).length / ids.length;
       if (ids.length < least)
         throw new Error(`The text is too short to learn from: it has ${ids.length} characters, at least ${least} are needed.`);
       const end = Math.floor(0.9 * ids.length);
@@ -160,8 +161,8 @@
       start({ text, settings }) {
         running = false;
         lesson = new Lesson(text, settings);
-        const { sizes, parameters, learned, held, kept, cut } = lesson;
-        say({ kind: "ready", sizes, parameters, learned: learned.length, held: held.length, kept, cut, baseline: lesson.baseline() });
+        const { sizes, parameters, learned, held, kept, cut, unknown } = lesson;
+        say({ kind: "ready", sizes, parameters, learned: learned.length, held: held.length, kept, cut, unknown, baseline: lesson.baseline() });
         report();
       },
       run() {

@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -200,6 +201,17 @@ def test_classifier_says_where_it_comes_from_and_goes_on_only_there(tmp_path, mo
         assert seeds == expected and len(content["runs"]) == count
         assert content["commit"] == commit and content["date"] and "processor" in content["machine"]
         assert content["command"] == "python benchmarks/" + " ".join(command)
+
+
+def test_run_measures_all_that_needs_no_graphics_card(monkeypatch):
+    asked = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command[1:]))
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    runpy.run_path(str(BENCHMARKS / "run.py"))
+    scripts = {path.name for path in BENCHMARKS.glob("*.py")} - {"gpu.py", "machine.py", "run.py"}
+    assert {path.name for path, *_ in asked} == scripts
+    stored = {path.stem for path in (BENCHMARKS / "results").glob("*.json")} - {"gpu"}
+    assert len(asked) == len(stored) and [BENCHMARKS / "speed.py", "--avx2"] in asked
 
 
 def test_run_measures_what_it_is_told(tmp_path):

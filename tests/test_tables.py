@@ -124,7 +124,10 @@ def test_names_of_columns_are_no_row_when_the_columns_are_numbers(tmp_path):
     found = read_table(table, text_column="stuff", label_column="mood")
     assert found.classes == {"neg": 20, "pos": 20}
     words = "".join(f"{'it en'.split()[i % 2]}\tword{i}\n" for i in range(20))
-    table.write_text("fr\tmot\n" + words)  # single words: the first row is as good as any
+    table.write_text("lang\tmot\n" + words)  # single words: no row can be told from names
+    with pytest.raises(ValueError, match="looks like names of columns.*put another one first"):
+        read_table(table, text_column=2, label_column=1)
+    table.write_text(words + "fr\tmot\n")
     assert len(read_table(table, text_column=2, label_column=1).passages) == 21
     table.write_text(lines(lambda i, t, k: f"{k}\t{t}", "label\ttext\nrare\tNo!"))
     assert read_table(table).classes["rare"] == 1  # below names that are known
@@ -181,7 +184,7 @@ def test_columns_that_are_not_there_are_refused(tmp_path, asked, message):
         (
             "a.tsv",
             lines(lambda i, t, k: f"gj{i % 7}\t{k}\t\t{t}"),
-            "a.tsv has 4 columns and no line that names them: the text seems to stand in 4, the "
+            "a.tsv has 4 columns and none of the usual names: the text seems to stand in 4, the "
             "label in 1 or 2; say which with label_column",
         ),
         (
@@ -451,3 +454,113 @@ def test_open_quotes_swallow_no_rows_of_csv(tmp_path, first, closed):
 def test_texts_of_several_lines_are_read(tmp_path):
     rows = "".join(f'{i % 5},"It went\n{i % 5},000 miles\nand back"\n' for i in range(40))
     assert said_of(tmp_path, "a.csv", f"label,text\n{rows}") == 40
+
+
+def repeated(row, first="", number=60):
+    """A first line, and rows made of their number and of one that comes again."""
+    return first + "".join(row(i, i % 2) for i in range(number))
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("a.csv", repeated(lambda i, k: f"这部电影很好看第{i}次,{'正负'[k]}\n", "内容,情感\n")),
+        ("a.csv", repeated(lambda i, k: f"{i},好看第{i}次,{'正负'[k]}\n", "编号,内容,情感\n")),
+        ("a.tsv", repeated(lambda i, k: f"Xavier{i}\t{'NV'[k]}\n", "wort\twortart\n")),
+        (
+            "a.tsv",
+            repeated(lambda i, k: f"{i % 5}\tganz gut {i}\n", "Note\tIhr Kommentar zu uns\n"),
+        ),
+        ("a.tsv", repeated(lambda i, k: f"{k - 0.5}\tgut {i}\n", "Note\tIhr Kommentar zu uns\n")),
+        (
+            "a.tsv",
+            repeated(lambda i, k: f"{'np'[k]}\tit is {i}\n", "How is it?\tTell us all of it\n"),
+        ),
+    ],
+)
+def test_names_of_columns_in_any_language_are_no_class(tmp_path, name, content):
+    assert "looks like names of columns" in said_of(tmp_path, name, content)
+    rows = content.split("\n", 1)[1]
+    assert said_of(tmp_path, name, rows) == 60
+    assert said_of(tmp_path, name, rows + content.split("\n")[0]) == 61  # not the first
+
+
+def test_a_first_row_that_is_one_is_read(tmp_path):
+    rows = repeated(lambda i, k: f"{'np'[k]}\tthis is film {i}\n")
+    assert said_of(tmp_path, "a.tsv", "mixed\tit was so and so\n" + rows) == 61
+    assert said_of(tmp_path, "a.tsv", "P\tgood\n" + rows) == 61  # "p", in capitals
+    assert said_of(tmp_path, "a.tsv", "cat\tmiau\ndog\twow\ndog\twau\ndog\twuff\ndog\tarf") == 5
+
+
+@pytest.mark.parametrize(
+    "name, row, first",
+    [
+        ("a.csv", lambda i, k: f"{k};this is note, and {i}\n", ""),
+        ("a.csv", lambda i, k: f"this, is, note {i};{k}\n", ""),
+        ("a.csv", lambda i, k: f"this, is, note {i}\t{k}\n", ""),
+        ("a.csv", lambda i, k: f'{k}|this is "note", and {i}\n', ""),
+        ("a.csv", lambda i, k: f"{k};this is {'note, ' * (i % 3)}{i}\n", "0;so, it, is, 1\n"),
+        ("a.csv", lambda i, k: f"{k};this is note, {i}\n", "sep=;\nlabel;text\n"),
+        ("a.csv", lambda i, k: f"{k},this is note {i} &lt;b&gt;\n", ""),
+        ("a.csv", lambda i, k: f'{k},"this; is; note {i}\nand; more"\n', ""),
+        ("a.txt", lambda i, k: f"this is note, and {i};{k}\n", ""),
+        ("a.data", lambda i, k: f'{k},{i},"this is note, and {i}"\n', ""),
+        ("a.md", lambda i, k: f"| {k} | this is note {i} |\n", "| label | text |\n|:---|---:|\n"),
+    ],
+)
+def test_the_mark_between_cells_is_the_one_in_every_line(tmp_path, name, row, first):
+    (tmp_path / name).write_text(repeated(row, first))
+    found = read_table(tmp_path / name)
+    assert set(found.classes) == {"0", "1"} and 60 <= len(found.passages) <= 61
+    assert all("this" in p.text or "so, it" in p.text for p in found.passages)
+
+
+def test_a_sentence_that_is_cut_is_said_to_be(tmp_path):
+    said = said_of(tmp_path, "a.csv", lines(lambda i, t, k: f"{k},{t}"))
+    assert "has 3 fields, one of them begins with a space; put a text" in said
+
+
+def test_where_words_and_kinds_disagree_nothing_is_guessed(tmp_path):
+    orders = ["start it", "stop it", "play it", "stay as you are"]
+    meaning = ["to begin what the user asks for", "to end what the user asks for"]
+    rows = "".join(f"{orders[i % 4]}\t{meaning[i % 2]}\n" for i in range(60))
+    assert "column 1 more different values; say which" in said_of(tmp_path, "a.tsv", rows)
+    assert said_of(tmp_path, "a.tsv", rows, text_column=1, label_column=2) == 60
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_a_text_with_a_line_and_a_tab_does_not_keep_the_quotes_of_all(tmp_path, quoting):
+    texts = [f'He said "fine {i}" and left' for i in range(60)]
+    texts[20] = "Price list:\nbread\t2.50 and so on"
+    with (tmp_path / "a.tsv").open("w", newline="") as out:
+        writer = csv.writer(out, "excel-tab", quoting=quoting)
+        writer.writerows((["pos", "neg"][i % 2], text) for i, text in enumerate(texts))
+    found = read_table(tmp_path / "a.tsv")
+    assert [p.text for p in found.passages] == texts and set(found.classes) == {"pos", "neg"}
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path):
+    content = "label,text\n" + "".join(f"a,{'' if i % 5 == 3 else 'b c'}\n" for i in range(40))
+    said = said_of(tmp_path, "a.csv", content)
+    assert (
+        said == "a.csv, line 5: has no text; an empty cell in 7 more (lines 10, 15, 20, 25, 30 ...)"
+    )
+
+
+def test_names_and_labels_that_look_the_same_are_the_same(tmp_path):
+    rows = "".join(f"{i % 2},it is {i}\n" for i in range(20))
+    for kept, asked in (("NFC", "NFD"), ("NFD", "NFC")):
+        first = unicodedata.normalize(kept, "étiquette,avis\n")
+        label = unicodedata.normalize(asked, "Étiquette")
+        assert said_of(tmp_path, "a.csv", first + rows, label_column=label) == 20
+    numbers = [json.dumps({"text": f"it is {i}", "label": i % 2 or 0.0}) for i in range(20)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*numbers, '{"text": "a", "label": 1.0}']))
+    found = read_table(tmp_path / "a.jsonl")
+    assert found.classes == {"1": 11, "0.0": 10} and "the same label: '1.0'" in found.how
+
+
+def test_half_a_character_in_a_label_is_named(tmp_path):
+    content = '{"text": "a b", "label": "x"}\n{"text": "a c", "label": "x\\ud83d"}'
+    assert "the labels of a.jsonl must be valid Unicode, number 1" in said_of(
+        tmp_path, "a.jsonl", content
+    )

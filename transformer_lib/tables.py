@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,15 @@ def csv_rows(text: str, name: str, delimiter: str) -> list[TableRow]:
         skipinitialspace=spaced is not None,
     )
     rows, start = [], 1  # the line on which a row begins
+    nothing = " :-" if delimiter == "|" else None  # a rule in Markdown
     try:
         for cells in reader:
-            if any(map(str.strip, cells)):
+            if any(cell.strip(nothing) for cell in cells):
                 rows.append((start, cells))
             start = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f"{name}, line {start}: not CSV ({error})") from None
-    if line := swallowing(rows, delimiter):
+    if line := swallowing(rows, delimiter, all):
         raise ValueError(
             f"{name}, line {line}: a quote is left open, and takes in the "
             "rows below it"
@@ -46,9 +47,11 @@ def csv_rows(text: str, name: str, delimiter: str) -> list[TableRow]:
     return rows
 
 
-def swallowing(rows: list[TableRow], delimiter: str) -> int | None:
-    """The line of the first text of several lines, if every such text is made
-    of rows that begin, or end, as others do."""
+def swallowing(
+    rows: list[TableRow], delimiter: str, share: Callable
+) -> int | None:
+    """The line of the first text of several lines, if all (or any) of the
+    lines within such texts are rows that begin, or end, as others do."""
     for place, whole in ((0, slice(1, None)), (-1, slice(None, -1))):
         known = {cells[place] for _, cells in rows}
         within = [
@@ -58,7 +61,7 @@ def swallowing(rows: list[TableRow], delimiter: str) -> int | None:
             for line in cell.split("\n")[whole]
         ]
         width = len(rows[0][1]) if rows else 0
-        if within and all(
+        if within and share(
             len(parts) >= width and parts[place] in known
             for _, parts in within
         ):
@@ -86,7 +89,9 @@ def tab_rows(text: str, name: str) -> list[TableRow]:
     except ValueError:
         return rows
     even = len({len(cells) for _, cells in rows}) == 1
-    return rows if even and len(quoted) < len(rows) else quoted
+    closed = re.search(r'(?m)(^|\t)"[^\n]*"(\t|$)', text)  # in one line
+    taken = not closed or swallowing(quoted, "\t", any)
+    return rows if even and len(quoted) < len(rows) and taken else quoted
 
 # %% ../chapters/25_tables.ipynb #c24-038
 def json_rows(text: str, name: str) -> Iterator[TableRow]:
@@ -192,8 +197,15 @@ def by_content(rows: list[TableRow], name: str) -> tuple[int, int]:
     size = list(zip(words, marks))
     if len(columns) == 2:
         more = size[0] > size[1] and len(rows) > 1
-        first = more and (kinds[0], words[0]) > (kinds[1], words[1])
-        return (0, 1) if first else (1, 0)
+        if more and (kinds[0], words[0]) > (kinds[1], words[1]):
+            return 0, 1
+        if len(rows) < 10 or kinds[1] == 1 or kinds[0] <= kinds[1]:
+            return 1, 0
+        raise ValueError(
+            f"{name}: column 2 has more words, but column 1 more different "
+            "values; say which is which with text_column and label_column "
+            "(--text-column 1 --label-column 2)"
+        )
     text = size.index(max(size))
     label = [
         place
@@ -205,7 +217,7 @@ def by_content(rows: list[TableRow], name: str) -> tuple[int, int]:
     if len(label) != 1:
         where = " or ".join(str(place + 1) for place in label) or "none"
         raise ValueError(
-            f"{name} has {len(columns)} columns and no line that names them: "
+            f"{name} has {len(columns)} columns and none of the usual names: "
             f"the text seems to stand in {text + 1}, the label in {where}; "
             f"say which with label_column (--label-column 2) and text_column"
         )
@@ -213,18 +225,42 @@ def by_content(rows: list[TableRow], name: str) -> tuple[int, int]:
 
 # %% ../chapters/25_tables.ipynb #c24-040
 def rows_of(text: str, name: str) -> tuple[str, list[TableRow]]:
-    """What form a table has, by the suffix of its name or by its first line,
+    """What form a table has, by the suffix of its name or by its first lines,
     and its rows."""
     suffix = Path(name).suffix.lower()
     first = text.lstrip("\n").split("\n", 1)[0]
     if suffix in (".jsonl", ".ndjson", ".json") or first[:2] in ('{"', "[{"):
         return "JSON", list(json_rows(text, name))
-    if suffix != ".csv" and ("\t" in first or not header_of(first, ",")):
+    said = re.match("sep=(.)\n", text)  # as Excel says it
+    mark = said[1] if said else mark_of(text)
+    if suffix != ".csv" and ("\t" in first or mark is None):
         return "tab-separated", tab_rows(text, name)
-    bare = re.sub('"[^"]*"', "", first)  # what stands outside quotes
-    mark = max(",;\t|", key=lambda m: (header_of(first, m), bare.count(m)))
+    if mark is None:
+        bare = re.sub('"[^"]*"', "", first)  # what stands outside quotes
+        mark = max(",;\t|", key=bare.count)
     form = {",": "CSV", "\t": "tab-separated"}.get(mark, f"CSV with {mark!r}")
-    return form, csv_rows(text, name, mark)
+    return form, csv_rows(text[5:] if said else text, name, mark)
+
+
+def mark_of(text: str) -> str | None:
+    """The mark between the cells: the one that brings out names of columns,
+    or one that stands as often in nearly all of the first lines, or None.
+
+    What stands in quotes does not count, nor does a mark before a space, as
+    in a sentence.
+    """
+    first = text.lstrip("\n").split("\n", 1)[0]
+    bare = re.sub(r'"[^"]*"|&#?\w+;', "", text[:100_000])
+    lines = [line for line in bare.split("\n") if line.strip()][:50]
+
+    def steady(mark: str) -> bool:
+        cut = re.compile(re.escape(mark) + "(?! )")
+        times = Counter(len(cut.findall(line)) for line in lines)
+        del times[0]
+        return max(times.values(), default=0) >= 0.9 * max(len(lines), 1)
+
+    names = [mark for mark in ",;\t|" if header_of(first, mark)]
+    return next(iter(names or filter(steady, "\t;|,")), None)
 
 
 def header_of(line: str, mark: str) -> bool:
@@ -234,10 +270,15 @@ def header_of(line: str, mark: str) -> bool:
     return None not in (text, label) and text != label
 
 # %% ../chapters/25_tables.ipynb #c24-044
+def fold(name: Any) -> str:
+    """The name of a column as it is compared: composed, in small letters."""
+    return one_form(str(name), "the name").strip().casefold()
+
+
 def column(given: str | int, first: list[str], option: str, name: str) -> int:
     """The place of a column that was asked for by name or by number."""
-    folded = [cell.strip().casefold() for cell in first]
-    wanted = str(given).strip().casefold()
+    folded = [fold(cell) for cell in first]
+    wanted = fold(given)
     if wanted.isdecimal() and 1 <= int(wanted) <= len(first):
         return int(wanted) - 1
     if wanted in folded:
@@ -265,10 +306,10 @@ def columns_of(
             place = named(first, known[option])
             if place is not None:
                 given[option] = place
-    names = {str(wanted).strip().casefold() for wanted in said.values()}
+    names = {fold(wanted) for wanted in said.values()}
     names = {name for name in names if not name.isdecimal()}
     header = form == "JSON" or found is not None or one_name(rows) is not None
-    header = header or any(cell.strip().casefold() in names for cell in first)
+    header = header or any(fold(cell) in names for cell in first)
     counted = [str(place) for place in range(len(first))]  # as pandas does
     header = header or [cell.strip() for cell in first] == counted
     if found is None and len(given) == 1 and len(first) == 2:
@@ -313,25 +354,29 @@ def even(
     usual = max(widths, key=lambda w: (widths[w], -w))
     if form == "tab-separated" and usual == 2 < max(widths) and not names:
         return [(n, [cells[0], "\t".join(cells[1:])]) for n, cells in rows]
+    cut = form[:3] == "CSV" and width > 2 and not (names or quotes)
     for number, cells in rows:
-        cut = form[:3] == "CSV" and width > 2 and not (names or quotes)
-        if len(cells) != width or cut and any(c[:1] == " " for c in cells):
+        spaced = cut and any(cell[:1] == " " for cell in cells)
+        if len(cells) != width or spaced:
+            why = f"the first line has {width}"
+            if len(cells) == width:
+                why = "one of them begins with a space"
             raise ValueError(
-                f"{name}, line {number}: has {len(cells)} fields, the first "
-                f"line has {width}; put a text that holds the separator in "
-                "quotes"
+                f"{name}, line {number}: has {len(cells)} fields, {why}; put "
+                "a text that holds the separator in quotes"
             )
     return rows
 
 # %% ../chapters/25_tables.ipynb #c24-052
 def one_spelling(labels: list[str]) -> dict[str, str]:
-    """For each label the spelling that stands for it: "POS" and "pos" are
-    one, named as most of its rows name it."""
+    """For each label the spelling that stands for it: "POS" and "pos", or "1"
+    and "1.0", are one, named as most of its rows name it."""
     count = Counter(labels)
+    same = {x: re.sub(r"^(-?\d+)\.0$", r"\1", x.casefold()) for x in count}
     best: dict[str, str] = {}
     for label in sorted(count, key=lambda name: (-count[name], name)):
-        best.setdefault(label.casefold(), label)
-    return {label: best[label.casefold()] for label in count}
+        best.setdefault(same[label], label)
+    return {label: best[same[label]] for label in count}
 
 # %% ../chapters/25_tables.ipynb #c24-054
 def check_labels(labels: list[str], name: str) -> None:
@@ -348,12 +393,16 @@ def check_labels(labels: list[str], name: str) -> None:
 
 def check_first(found: list[Passage], first: list[str], name: str) -> None:
     """ValueError if the first row looks like names of columns."""
-    labels = Counter(passage.label for passage in found)
-    alone = labels[found[0].label] == 1 and len(found) > 2 * len(labels)
+    others, label = Counter(str(p.label) for p in found), str(found[0].label)
+    alone = others.pop(label) == 1 and len(found) > 2 * (1 + len(others))
     wordy = sum(" " in passage.text for passage in found) > len(found) / 2
     words = [len(passage.text.split()) for passage in found]
     short = 2 * words[0] <= sorted(words)[len(words) // 2]
-    if alone and wordy and short:
+    number = re.compile(r"[-+]?\d+([.,]\d+)?").fullmatch
+    unlike = not number(label) and all(map(number, others))
+    unlike |= all(len(k.split()) < len(label.split()) for k in others)
+    again = len(found) >= 10 and all(times > 1 for times in others.values())
+    if alone and (short or unlike if wordy else unlike or again):
         raise ValueError(
             f"{name}: the first line, {first}, looks like names of columns; "
             "give text_column and label_column these names, or take the line "
@@ -374,25 +423,41 @@ def check_names_once(rows: list[TableRow], name: str) -> None:
 def cell_text(cell: Any, where: str) -> str:
     """A cell as text, "" for null and NaN; ValueError for more than one."""
     if isinstance(cell, (list, dict)):
-        raise ValueError(f"{where}: holds a list or an object, no text")
+        raise ValueError(
+            f"{where}: holds a list or an object, no text; in JSON each row is "
+            "an object (pandas: orient='records')"
+        )
     missing = cell is None or cell != cell
     return "" if missing else one_form(str(cell), where).strip()
+
+
+def line_of(passage: Passage) -> str:
+    """The line on which a row begins."""
+    return passage.source.rpartition(":")[2]
 
 
 def check_rows(found: list[Passage], name: str) -> None:
     """ValueError for a table without rows, or a row without text or label."""
     if not found:
         raise ValueError(f"{name} holds no labelled text")
+    empty = [p for p in found if not (p.text and p.label)]
+    if empty:
+        missing = "label" if empty[0].text else "text"
+        line, *lines = map(line_of, empty)
+        first = ", ".join(lines[:5]) + " ..." * (len(lines) > 5)
+        more = f"; an empty cell in {len(lines):,} more (lines {first})"
+        raise ValueError(
+            f"{name}, line {line}: has no {missing}" + more * bool(lines)
+        )
     for passage in found:
-        where = f"{name}, line {passage.source.rpartition(':')[2]}"
-        if not passage.text or not passage.label:
-            missing = "label" if passage.text else "text"
-            raise ValueError(f"{where}: has no {missing}")
-        if {*"\t\n"} & {*passage.label}:
+        if {*"\t\n"} & {*str(passage.label)}:
             raise ValueError(
-                f"{where}: the label would hold a tab or a line break"
+                f"{name}, line {line_of(passage)}: the label would hold a tab "
+                "or a line break"
             )
-    check_texts([passage.text for passage in found], f"the texts of {name}")
+    for part in ("text", "label"):
+        values = [getattr(passage, part) for passage in found]
+        check_texts(values, f"the {part}s of {name}")
 
 
 def describe(form: str, first: list[str], text: int, label: int, header: bool):
@@ -478,8 +543,6 @@ def read_table(
     if header:
         check_names_once(rows, name)
     labels = [str(passage.label) for passage in found]
-    if not header:
-        check_first(found, rows[0][1], name)
     if not any(value is not None for value in asked.values()):
         check_labels(labels, name)
     same = one_spelling(labels)
@@ -488,6 +551,8 @@ def read_table(
     if changed:
         how += f"; also read as the same label: {', '.join(changed)}"
     spelled = [replace(p, label=same[str(p.label)]) for p in found]
+    if not header:
+        check_first(spelled, rows[0][1], name)
     return Found(spelled, f"{name}: {how}")
 
 # %% ../chapters/25_tables.ipynb #c24-062

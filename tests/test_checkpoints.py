@@ -221,6 +221,94 @@ def test_foreign_checkpoints_are_refused_and_kept(tmp_path):
     assert len(Checkpoints(tmp_path).files()) == 2
 
 
+class Two(nn.Module):
+    """Two layers whose names, in the order of names, never change."""
+
+    def __init__(self, first="a"):
+        super().__init__()
+        layers = {"a": nn.Linear(3, 400), "b": nn.Linear(400, 2)}
+        for name in sorted(layers, reverse=first == "b"):
+            self.add_module(name, layers[name])
+
+    def forward(self, x):
+        return self.b(self.a(x))
+
+
+def taken_up(folder, model):
+    return train(
+        model,
+        lambda step: (torch.ones(4, 3), torch.ones(4, 2)),
+        lambda model, pair: (model(pair[0]) - pair[1]).square().mean(),
+        steps=2,
+        checkpoints=Checkpoints(folder),
+        accelerator=make_accelerator("cpu", "no"),
+    )
+
+
+def test_a_model_with_its_layers_in_another_order_is_another_model(tmp_path):
+    """The memory of an optimizer goes by the order; a fused kernel would read beyond its end."""
+    taken_up(tmp_path, Two())
+    with pytest.warns(UserWarning, match="of another model .its order of the weights"):
+        with pytest.raises(ValueError, match="no checkpoint in"):
+            taken_up(tmp_path, Two(first="b"))
+    assert taken_up(tmp_path, Two()).losses
+
+
+def turned(model):
+    for part in model.modules():
+        if hasattr(part, "causal"):
+            part.causal = False
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda model: model.double(), "precision"),
+        (lambda model: setattr(model.blocks[1].feed_forward.dropout, "p", 0.4), "dropout"),
+        (turned, "causal"),
+    ],
+)
+def test_what_no_shape_tells_is_compared_as_well(tmp_path, change, what):
+    found = []
+    for changed in (False, True):
+        model = Decoder(50, 16, **SIZES, dropout=0.1)
+        if changed:
+            change(model)
+        history, checkpoints = History(), Checkpoints(tmp_path)
+        optimizers = [torch.optim.SGD(model.parameters(), 0.1)]
+        if changed:
+            with pytest.warns(UserWarning, match=f"of another model .its {what}"):
+                with pytest.raises(ValueError, match="no checkpoint in"):
+                    checkpoints.restore(model, optimizers, history, {"steps": 3})
+        else:
+            found.append(checkpoints.restore(model, optimizers, history, {"steps": 3}))
+            accelerator = make_accelerator("cpu", "no")
+            checkpoints.save(accelerator, model, optimizers, history, 1, {"steps": 3})
+    assert found == [0]
+
+
+def test_a_memory_of_another_shape_is_refused_before_anything_is_taken(tmp_path):
+    taken_up(tmp_path, Two())
+    (path,) = Checkpoints(tmp_path).files()
+    tensors, metadata = read_checkpoint(path)
+    (name,) = (n for n, t in tensors.items() if "exp_avg_sq" in n and t.shape == (400,))
+    write_checkpoint(path, tensors | {name: torch.ones(3)}, metadata)
+    model = Two()
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(
+        ValueError, match=r"optimizers: exp_avg_sq of parameter .* has shape \(3,\)"
+    ):
+        taken_up(tmp_path, model)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["seed", "steps", "learning_rate"])
+def test_a_setting_of_the_runs_own_name_is_refused_where_it_differs(tmp_path, name):
+    with pytest.raises(ValueError, match=f"settings: {name} is a setting of the run itself"):
+        run(tmp_path, steps=4, settings={name: 77})
+    assert Checkpoints(tmp_path).files() == []
+
+
 def test_half_written_file_is_cleared_away_by_a_run_and_not_by_a_look(tmp_path):
     """Whoever looks into the folder of a run that is writing does not end it."""
     half = tmp_path / "step-000000004.safetensors.0123abcd.part"

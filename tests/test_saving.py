@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from transformer_lib import Classifier, Decoder, Encoder, EncoderClassifier
+from transformer_lib.devices import make_accelerator
 from transformer_lib.saving import (
     load_model,
     read_checkpoint,
@@ -303,6 +304,15 @@ def hooked(model):
     model.blocks[0].register_forward_pre_hook(lambda block, given: (2 * given[0], *given[1:]))
 
 
+def looks_ahead(model):
+    model.blocks[1].attention.heads[0].causal = False
+
+
+def as_if_prepared(model):
+    """A forward of one's own under the name that Accelerate keeps the first one by."""
+    model._original_forward = model.forward = lambda *given, **named: None
+
+
 def subclass(model):
     model.__class__ = Gated
 
@@ -317,6 +327,8 @@ def subclass(model):
         (wider, "projection.weight is .40, 16., not"),
         (uneven, "blocks.1.feed_forward.dropout drops 0.5"),
         (added, "more is .2., not None"),
+        (looks_ahead, "blocks.1.attention.heads.0 has causal False, not True"),
+        (as_if_prepared, "model has a forward of its own"),
         (subclass, "itself, since that is what load_model builds, got Gated"),
         (hooked, "blocks.0 has a hook in its forward pass"),
     ],
@@ -338,6 +350,16 @@ def test_a_compiled_model_is_saved_as_what_is_inside(tmp_path):
     compiled = torch.compile(model)  # nothing is compiled before it is called
     assert unwrap(compiled) is model
     save_model(tmp_path, compiled, TOKENIZER)
+    assert torch.equal(load_model(tmp_path).model.projection.weight, model.projection.weight)
+
+
+@pytest.mark.parametrize("unwrapped", [False, True])
+def test_a_model_that_accelerate_prepared_for_bfloat16_is_saved(tmp_path, unwrapped):
+    accelerator = make_accelerator("cpu", "bf16")
+    model = accelerator.prepare(a_decoder())
+    if unwrapped:
+        model = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    save_model(tmp_path, model, TOKENIZER)
     assert torch.equal(load_model(tmp_path).model.projection.weight, model.projection.weight)
 
 

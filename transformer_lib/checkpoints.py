@@ -66,6 +66,24 @@ def _optimizer_state(
     return state
 
 
+def _check_memory(
+    state: dict[int, dict[str, Tensor]], optimizer: torch.optim.Optimizer
+) -> None:
+    """ValueError if what an optimizer remembers does not fit its parameters;
+    a fused kernel would not look."""
+    owners = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, kept in state.items():
+        for key, tensor in kept.items():
+            fits = index < len(owners) and (
+                tensor.ndim == 0 or tensor.shape == owners[index].shape
+            )
+            if not fits:
+                raise ValueError(
+                    f"optimizers: {key} of parameter {index} has shape "
+                    f"{tuple(tensor.shape)} in the checkpoint, which does not fit"
+                )
+
+
 def _from_bytes(tensor: Tensor) -> Any:
     return json.loads(bytes(tensor.tolist()))
 
@@ -77,12 +95,14 @@ def set_state(
     history: History,
 ) -> None:
     """Put what state_of gathered back in place."""
+    memories = [_optimizer_state(tensors, n) for n in range(len(optimizers))]
+    for state, optimizer in zip(memories, optimizers):
+        _check_memory(state, optimizer)
     model = unwrap(model)
     model.load_state_dict(
         {k: tensors[f"model.{k}"] for k in model.state_dict()}
     )
-    for number, optimizer in enumerate(optimizers):
-        state = _optimizer_state(tensors, number)
+    for state, optimizer in zip(memories, optimizers):
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors and torch.cuda.is_available():
@@ -129,8 +149,8 @@ def _write_run(
     if wrong := not_finite(unwrap(model)):
         raise FloatingPointError(
             f"{wrong} was no longer finite after step {step - 1} (batch "
-            f"{step - 1}, both from 0; learning_rate {run['learning_rate']} "
-            "at most); earlier checkpoints are kept"
+            f"{step - 1}, both from 0; learning_rate "
+            f"{run.get('learning_rate')} at most); earlier checkpoints are kept"
         )
     evaluations = [
         (int(at), float(value)) for at, value in history.evaluations
@@ -138,6 +158,7 @@ def _write_run(
     metadata = {
         "step": step,
         "run": _as_written(run),
+        "model": _description(unwrap(model)),
         "seconds": history.seconds,
         "evaluations": evaluations,
     }
@@ -148,6 +169,24 @@ def _write_run(
 # %% ../chapters/27_checkpoints.ipynb #c26-061
 class _OtherSettings(Exception):
     """A checkpoint is sound, but of a run with other settings."""
+
+
+def _description(model: nn.Module) -> dict[str, str]:
+    """What a checkpoint says of a model beside its numbers: its weights in
+    their order, their precision, what is dropped, who looks ahead."""
+    kinds = {n: str(w.dtype) for n, w in model.state_dict().items()}
+    order = [name for name, _ in model.named_parameters()]
+    parts = [(name, vars(m)) for name, m in model.named_modules()]
+    drops = {name: own["p"] for name, own in parts if "p" in own}
+    causal = {name: own["causal"] for name, own in parts if "causal" in own}
+    return _as_written(
+        {
+            "precision": kinds,
+            "order of the weights": order,
+            "dropout": drops,
+            "causal": causal,
+        }
+    )
 
 
 def _check_run(
@@ -175,6 +214,10 @@ def _check_run(
         raise ValueError(f"{path.name} is of another model{why}")
     if other:
         raise _OtherSettings(other)
+    said = metadata.get("model", {})  # older checkpoints lack it
+    for name, value in _description(unwrap(model)).items():
+        if said.get(name, value) != value:
+            raise ValueError(f"{path.name} is of another model (its {name})")
 
 # %% ../chapters/27_checkpoints.ipynb #c26-061s
 def _newest_usable(
@@ -374,6 +417,17 @@ class _Resumable(Stoppable):
         own = [path for path in found if named.fullmatch(path.name)]
         return sorted(own, reverse=True)
 
+    def _with(self, run: dict[str, Any]) -> dict[str, Any]:
+        """All settings; ValueError if two of one name differ."""
+        own, its = _as_written(self.settings), _as_written(run)
+        for name in own.keys() & its.keys():
+            if own[name] != its[name]:
+                raise ValueError(
+                    f"settings: {name} is a setting of the run itself, "
+                    f"{its[name]} there, got {own[name]}; choose another name"
+                )
+        return self.settings | run
+
     def restore(
         self,
         model: nn.Module,
@@ -384,7 +438,7 @@ class _Resumable(Stoppable):
         """Take up the newest usable checkpoint; return its step, else 0."""
         if is_main_process():
             _clear_halves(self.folder)
-        found = _newest_usable(self.files(), model, self.settings | run)
+        found = _newest_usable(self.files(), model, self._with(run))
         step = _take_up(found, model, optimizers, history)
         if step < run["steps"]:
             check_room(self.folder, model, self.keep)
@@ -396,7 +450,8 @@ class Checkpoints(_Resumable):
 
     folder: where they are kept. every: steps between two. keep: how many of
     the newest stay. settings: what else must be the same when the run goes
-    on, as JSON can hold it. As a context (`with`) it makes Ctrl-C and SIGTERM
+    on, as JSON can hold it. Of optimizers the memory is kept, in tensors; a
+    scheduler is the caller's to set to the step. As a context (`with`) it makes Ctrl-C and SIGTERM
     save and then end the run. Raises OSError at once if it cannot write there.
     """
 
@@ -422,9 +477,8 @@ class Checkpoints(_Resumable):
     ) -> None:
         """Write a checkpoint, drop old ones, end the run if asked to."""
         if accelerator.is_main_process:
-            settings = self.settings | run
             new = _write_run(
-                self.folder, model, optimizers, history, step, settings
+                self.folder, model, optimizers, history, step, self._with(run)
             )
             _drop_old(self.files(), new, self.keep)
         accelerator.wait_for_everyone()

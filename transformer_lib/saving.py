@@ -3,6 +3,7 @@
 __all__ = ['checksum', 'write_checkpoint', 'read_checkpoint', 'build', 'save_model', 'Loaded', 'load_model', 'load_stored']
 # %% ../chapters/26_saving.ipynb #c25-002
 import contextlib
+import inspect
 import json
 import operator
 import os
@@ -312,6 +313,16 @@ def _kind(module: nn.Module | None) -> str:
     return "nothing" if module is None else type(module).__name__
 
 
+def _forward_changed(module: Any) -> bool:
+    """Whether another forward than its class's is put over a module; what
+    Accelerate wraps around the class's own is none."""
+    found = vars(module).get("_original_forward", vars(module).get("forward"))
+    if found is None:
+        return False
+    put, own = getattr(found, "__func__", found), type(module).forward
+    return put is not own and put is not inspect.unwrap(own)
+
+
 def _differs(model: nn.Module, twin: nn.Module) -> str | None:
     """How a model differs from the one that load_model would build."""
     mine, its = (
@@ -321,11 +332,14 @@ def _differs(model: nn.Module, twin: nn.Module) -> str | None:
         one, other = mine.get(name), its.get(name)
         if type(one) is not type(other):
             return f"{name} is {_kind(one)}, not {_kind(other)}"
-        if "forward" in vars(one):
+        if _forward_changed(one):
             return f"{name or 'model'} has a forward of its own"
         drops = [getattr(module, "p", None) for module in (one, other)]
         if drops[0] != drops[1]:
             return f"{name} drops {drops[0]}, the first dropout {drops[1]}"
+        looks = [getattr(module, "causal", None) for module in (one, other)]
+        if looks[0] != looks[1]:
+            return f"{name} has causal {looks[0]}, not {looks[1]}"
     for name, tensor in model.state_dict().items():
         if tensor.is_meta:
             return f"{name} holds no numbers"

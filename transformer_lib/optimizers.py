@@ -37,7 +37,7 @@ def _symmetric(
         out[:, :i, i:j] = rows[:, :, :i].mT
     return out
 
-
+# %% ../chapters/12_optimizers.ipynb #c12-204
 def _rounds(
     x: Float[Tensor, "n rows columns"], count: int
 ) -> Float[Tensor, "n rows columns"]:
@@ -70,6 +70,15 @@ def products_dtype(device: torch.device) -> torch.dtype:
         fast = any(bf16_units(torch.cpu.get_capabilities())) and not older
     return torch.bfloat16 if fast else torch.float32
 
+
+def _type_of_products(updates: Tensor, dtype: Any) -> torch.dtype:
+    """The type asked for, or the fastest; more exact where that is needed."""
+    if updates.device.type == "mps" or updates.dtype == torch.float64:
+        return updates.dtype
+    dtype = dtype or products_dtype(updates.device)
+    small = updates.shape[1:].numel() < 4096  # rounding shows in each
+    return torch.float64 if dtype == torch.float32 and small else dtype
+
 # %% ../chapters/12_optimizers.ipynb #c12-061
 def orthogonalize(
     updates: Float[Tensor, "n rows columns"],
@@ -88,18 +97,30 @@ def orthogonalize(
         )
     _check_dtype(dtype)
     ns_steps = whole_number("ns_steps", ns_steps, 1)
-    m, n = sorted(updates.shape[1:])
-    dtype = dtype or products_dtype(updates.device)
-    if dtype == torch.float32 and m * n < 4096:
-        dtype = torch.float64  # so few numbers that rounding shows in each
-    if updates.device.type == "mps" or updates.dtype == torch.float64:
-        dtype = updates.dtype
     size = updates.norm(dim=(1, 2), keepdim=True)
-    x = (updates / size.clamp(min=1e-7)).to(dtype)
+    x = (updates / size.clamp(min=1e-7)).to(_type_of_products(updates, dtype))
+    m, n = sorted(updates.shape[1:])
     together = 2 if n >= 2 * m else 1  # rounds in one product
     for done in range(0, ns_steps, together):
         x = _rounds(x, min(together, ns_steps - done))
     return x.to(updates.dtype)
+
+# %% ../chapters/12_optimizers.ipynb #c12-205
+def _move(state: dict, matrices: list[Tensor], group: dict) -> None:
+    """One step of matrices of one shape, all of which have a gradient."""
+    for p in matrices:
+        if "momentum_buffer" not in state[p]:
+            state[p]["momentum_buffer"] = torch.zeros_like(p)
+    averages = [state[p]["momentum_buffer"] for p in matrices]
+    gradients = [p.grad for p in matrices if p.grad is not None]
+    momentum, lr = group["momentum"], group["lr"]
+    torch._foreach_lerp_(averages, gradients, 1 - momentum)
+    blended = torch._foreach_lerp(gradients, averages, momentum)
+    rounds = group["dtype"], group["ns_steps"]
+    updates = orthogonalize(torch.stack(blended), *rounds)
+    length = 0.2 * math.sqrt(max(updates.shape[1:]))
+    torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
+    torch._foreach_add_(matrices, updates.unbind(), alpha=-lr * length)
 
 # %% ../chapters/12_optimizers.ipynb #c12-063
 class Muon(torch.optim.Optimizer):
@@ -142,23 +163,8 @@ class Muon(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             for matrices in _stacks(group["params"]):
-                self._move(matrices, group)
+                _move(self.state, matrices, group)
         return loss
-
-    def _move(self, matrices: list[Tensor], group: dict) -> None:
-        for p in matrices:
-            if "momentum_buffer" not in self.state[p]:
-                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
-        averages = [self.state[p]["momentum_buffer"] for p in matrices]
-        gradients = [p.grad for p in matrices if p.grad is not None]
-        momentum, lr = group["momentum"], group["lr"]
-        torch._foreach_lerp_(averages, gradients, 1 - momentum)
-        blended = torch._foreach_lerp(gradients, averages, momentum)
-        rounds = group["dtype"], group["ns_steps"]
-        updates = orthogonalize(torch.stack(blended), *rounds)
-        length = 0.2 * math.sqrt(max(updates.shape[1:]))
-        torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
-        torch._foreach_add_(matrices, updates.unbind(), alpha=-lr * length)
 
 # %% ../chapters/12_optimizers.ipynb #c12-065
 def _check_dtype(dtype: Any) -> None:
@@ -201,6 +207,20 @@ def _stacks(params: list[Tensor]) -> Iterator[list[Tensor]]:
         for start in range(0, len(same), count):
             yield same[start : start + count]
 
+
+def _check_made(model, learning_rate, weight_decay, muon) -> None:
+    """Raise a ValueError unless optimizers can be made of these."""
+    check_not_negative(learning_rate=learning_rate)
+    if learning_rate == 0:
+        raise ValueError("learning_rate must be above 0, got 0")
+    if not isinstance(model, nn.Module) or not [*model.parameters()]:
+        kind = type(model).__name__
+        raise ValueError(
+            f"model must be a module with parameters, got a {kind}"
+        )
+    check_not_negative(weight_decay=weight_decay)
+    check_not_negative(muon=float(muon) if isinstance(muon, bool) else muon)
+
 # %% ../chapters/12_optimizers.ipynb #c12-050
 def _sorted(
     model: nn.Module, muon: bool
@@ -230,15 +250,7 @@ def make_optimizers(
     of AdamW's (Liu et al. 2025). muon: what of it Muon gets; 0: AdamW for
     all. Biases, norms and tables do not decay.
     """
-    check_not_negative(learning_rate=learning_rate)
-    if learning_rate == 0:
-        raise ValueError("learning_rate must be above 0, got 0")
-    if not isinstance(model, nn.Module) or not [*model.parameters()]:
-        kind = type(model).__name__
-        raise ValueError(
-            f"model must be a module with parameters, got a {kind}"
-        )
-    check_not_negative(weight_decay=weight_decay, muon=muon)
+    _check_made(model, learning_rate, weight_decay, muon)
     matrices, others, no_decay = _sorted(model, muon > 0)
     groups = [
         {"params": others, "weight_decay": weight_decay},

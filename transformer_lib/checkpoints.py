@@ -133,6 +133,24 @@ def _as_written(settings: dict[str, Any]) -> dict[str, str]:
             f"settings must hold what JSON can: {error}"
         ) from None
 
+# %% ../chapters/27_checkpoints.ipynb #c27-310
+def _description(model: nn.Module) -> dict[str, str]:
+    """What a checkpoint says of a model beside its numbers: its weights in
+    their order, their precision, what is dropped, who looks ahead."""
+    kinds = {n: str(w.dtype) for n, w in model.state_dict().items()}
+    order = [name for name, _ in model.named_parameters()]
+    parts = [(name, vars(m)) for name, m in model.named_modules()]
+    drops = {name: own["p"] for name, own in parts if "p" in own}
+    causal = {name: own["causal"] for name, own in parts if "causal" in own}
+    return _as_written(
+        {
+            "precision": kinds,
+            "order of the weights": order,
+            "dropout": drops,
+            "causal": causal,
+        }
+    )
+
 # %% ../chapters/27_checkpoints.ipynb #c26-075s
 def _write_run(
     folder: Path,
@@ -169,24 +187,6 @@ def _write_run(
 # %% ../chapters/27_checkpoints.ipynb #c26-061
 class _OtherSettings(Exception):
     """A checkpoint is sound, but of a run with other settings."""
-
-
-def _description(model: nn.Module) -> dict[str, str]:
-    """What a checkpoint says of a model beside its numbers: its weights in
-    their order, their precision, what is dropped, who looks ahead."""
-    kinds = {n: str(w.dtype) for n, w in model.state_dict().items()}
-    order = [name for name, _ in model.named_parameters()]
-    parts = [(name, vars(m)) for name, m in model.named_modules()]
-    drops = {name: own["p"] for name, own in parts if "p" in own}
-    causal = {name: own["causal"] for name, own in parts if "causal" in own}
-    return _as_written(
-        {
-            "precision": kinds,
-            "order of the weights": order,
-            "dropout": drops,
-            "causal": causal,
-        }
-    )
 
 
 def _check_run(

@@ -150,12 +150,19 @@ function make(tag, attributes, ...children) {
   return element;
 }
 const SIGNS = { "": "∅", " ": "·", "\n": "↵", "\t": "⇥", "\r": "␍" };
-const visible = token =>
-  token.replace(/^$|[ \n\t\r]/g, sign => SIGNS[sign]);
+const code = sign =>
+  "U+" + sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+const visible = token => {
+  const text = token.replace(/^$|[ \n\t\r]/g, sign => SIGNS[sign]);
+  return /[^\p{Cc}\p{Cf}\p{Z}]/u.test(text) ? text
+    : Array.from(text, code).join(" ");
+};
 const name = token => make("bdi", { title: visible(token) }, visible(token));
 const digits = x => x.toFixed(3).replace(/^-(?=[0.]*$)/, "");
+const size = x =>  // below a millionth is nothing but rounding
+  x > 1e-6 && x < 0.01 || x >= 1000 ? x.toPrecision(2) : digits(x);
 const effect = x => make("small", { class: "av-effect" },
-  (x < 0 ? "−" : "+") + digits(Math.abs(x)));
+  (x < 0 ? "−" : "+") + size(Math.abs(x)));
 const bytes = text =>  // of "base64,..."
   Uint8Array.from(atob(text.slice(7)), sign => sign.charCodeAt(0));
 
@@ -175,6 +182,7 @@ async function unpack({ layers, heads, tokens, weights }) {
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-v11
 VIEW_SCRIPT += r"""
+const LONG = 200;  // tokens; of more, the table has one row
 const INK = 198 << 16 | 131 << 8 | 31;  // blue, green, red; alpha is above
 const HIDDEN = 48 << 24 | 128 << 16 | 128 << 8 | 128;
 
@@ -376,9 +384,10 @@ VIEW_SCRIPT += r"""
   }
   table() {
     this.rows = make("div", { class: "av-scroll", tabindex: 0,
-      role: "group", "aria-label": "All weights of this head" });
-    this.details = make("details", {}, make("summary", {},
-      "All weights of this head, as a table"), this.rows);
+      role: "group", "aria-label": "Weights of this head" });
+    this.details = make("details", {}, make("summary", {}, `${
+      this.T > LONG ? "What the chosen token looks at" :
+        "All weights of this head"}, as a table`), this.rows);
     this.details.open = this.state.open ?? false;
     this.details.ontoggle = () => {
       this.state.open = this.details.open;
@@ -414,14 +423,17 @@ VIEW_SCRIPT += r"""
       paint(this.canvas, weights, T, causal, state);
       maps.flat().forEach((one, n) =>
         paint(this.small[n].firstChild, one, T, causal, state));
-      this.rows.replaceChildren();
     }
-    if (this.details.open && !this.rows.firstChild) this.fill(weights);
+    if (this.details.open) this.fill(weights);
     const best = [...tokens.keys()].filter(shown)
       .sort((a, b) => weight(b) - weight(a));
+    const sum = all => all.reduce((sum, j) => sum + weight(j), 0);
+    // A row sums to 1, its rounded weights do not quite; a column has no sum.
+    const whole = state.asKey ? 1 : sum([...tokens.keys()].filter(open)) || 1;
+    const rounded = state.asKey && best.length > 10 ? 1 : 2;
     this.say(at, other === undefined ? best.slice(0, 4) : [other],
       j => open(j) ? digits(weight(j)) : "not at all",
-      best.reduce((sum, j) => sum + weight(j), 0), best.length);
+      (sum(best) / whole).toFixed(rounded), best.length);
   }
 """
 
@@ -429,25 +441,31 @@ VIEW_SCRIPT += r"""
 VIEW_SCRIPT += r"""
   say(at, others, value, sum, count) {
     const { layer, head, least, asKey } = this.state;
-    const quoted = j => `“\u2068${visible(this.tokens[j])}\u2069”`;
+    const quoted = j => ["“", name(this.tokens[j]), "”"];
     const which = `Layer ${layer + 1}, head ${head + 1}`;
-    const list = others.map(j => `${quoted(j)} ${value(j)}`).join(", ");
-    this.reading.textContent = `${which}: ${quoted(at)} ${
-      asKey ? "is looked at by" : "looks at"} ${list || "nothing"}.`
-      + (least ? ` From ${least.toFixed(2)} on: ${count} tokens, ${
-        sum.toFixed(2)} in all.` : "");
+    const list = others.flatMap((j, n) =>
+      [n ? ", " : "", ...quoted(j), " " + value(j)]);
+    const kept = ` From ${least.toFixed(2)} on: ${count} token${
+      count === 1 ? "" : "s"}, ${sum} in all.`;
+    this.reading.replaceChildren(`${which}: `, ...quoted(at),
+      asKey ? " is looked at by " : " looks at ",
+      ...(list.length ? list : ["nothing"]), ".", least ? kept : "");
     this.canvas.setAttribute("aria-label",
       `${which} as a picture; the table below has its numbers`);
   }
   fill(weights) {
-    const { tokens, T, causal } = this;
+    const { tokens, T, causal, filled = [] } = this;
+    const only = T > LONG ? this.state.token : null;
+    if (filled[0] === weights && filled[1] === only) return;
+    this.filled = [weights, only];
     const head = (token, scope) => make("th", { scope }, name(token));
-    const row = (token, i) => make("tr", {}, head(token, "row"),
+    const row = i => make("tr", {}, head(tokens[i], "row"),
       ...tokens.map((_, j) => make("td", {},
         causal && j > i ? "–" : digits(weights[i * T + j]))));
-    this.rows.append(make("table", {}, make("thead", {}, make("tr", {},
-      make("td", {}), ...tokens.map(token => head(token, "col")))),
-      make("tbody", {}, ...tokens.map(row))));
+    const shown = only === null ? [...tokens.keys()] : [only];
+    this.rows.replaceChildren(make("table", {}, make("thead", {},
+      make("tr", {}, make("td", {}), ...tokens.map(t => head(t, "col")))),
+      make("tbody", {}, ...shown.map(row))));
   }
 }
 // Bring the views to life that stand still in the page.
@@ -478,7 +496,7 @@ class AttentionView:
 
     def __repr__(self) -> str:
         L, H, T, _ = self.maps.shape
-        return f"AttentionView({T} tokens, {L} layers of {H} heads)"
+        return f"AttentionView(tokens: {T}, layers: {L}, heads: {H})"
 
     def _repr_html_(self) -> str:
         L, H, _, _ = self.maps.shape
@@ -635,6 +653,8 @@ def view_attention(
     for name, shape in zip(more, (whole.shape[:2], (T,))):
         more[name] = effects(name, more[name], tuple(shape))
     above = bool(whole.triu(1).any())
+    if causal not in (None, True, False):
+        raise ValueError(f"causal must be True, False or None, got {causal!r}")
     if causal and above:
         raise ValueError(
             "causal must be None or False, since the maps have weights above "
@@ -647,6 +667,14 @@ def view_attention(
         tokens = [tokens[i] for i in real]
         if token_effects is not None:
             more["token_effects"] = more["token_effects"][real]
+    sums = whole.sum(-1)
+    wrong = sums[((sums - 1).abs() > 0.01) & (sums > 0)]  # 0: all is masked
+    if len(wrong):
+        hidden = " of the real tokens" if padding_mask is not None else ""
+        raise ValueError(
+            f"each row of maps{hidden} must sum to 1, got sums from "
+            f"{float(wrong.min()):.3g} to {float(wrong.max()):.3g}"
+        )
     return AttentionView(tokens, whole, **more)
 
 # %% ../chapters/22_seeing_attention.ipynb #c22-030

@@ -168,6 +168,27 @@ def of_views() -> Iterator[Line]:
         yield f"view_attention: {name}", called(names, maps, **options), words
     even = [torch.full((1, 3, 3), 1 / 3)]
     yield "view_attention: causal", called(names, even, causal=True), "causal must be None or False"
+    yield (
+        "view_attention: causal, a text",
+        called(names, even, causal="no"),
+        "causal must be True, False or None",
+    )
+    seen = {"padding_mask": torch.tensor([True, True, False])}
+    yield (
+        "view_attention: rows",
+        called(names, [even[0] * 2]),
+        "each row of maps must sum to 1, got sums from 2 to 2",
+    )
+    yield (
+        "view_attention: mask, the model had none",
+        called(names, even, **seen),
+        "of the real tokens must sum to 1, got sums from 0.667",
+    )
+    yield (
+        "view_attention: a row that is all masked",
+        called(names, [torch.eye(3)[None] * torch.tensor([[0], [1], [1]])]),
+        None,
+    )
 
 
 def of_other_kinds() -> Iterator[Line]:

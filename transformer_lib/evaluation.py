@@ -80,7 +80,7 @@ def accuracy(model: nn.Module, sentences: Sentences) -> float:
     right = predict(model, sentences) == sentences.labels.cpu()
     return right.double().mean().item()
 
-
+# %% ../chapters/18_evaluation.ipynb #c18-202
 def class_probabilities(
     model: EncoderClassifier, tokenizer: Tokenizer, texts: Sequence[str]
 ) -> Float[Tensor, "n K"]:

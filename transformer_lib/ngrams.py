@@ -67,7 +67,7 @@ class Grams:
 
 # %% ../chapters/17_ngrams.ipynb #c17-102
 def followers(grams: Grams, contexts):
-    """What was seen after each of contexts (N,): the context's place in
+    """What was seen after each of contexts (N,): the context's position in
     contexts, the token and its own share of P, all three (S,), and the
     shares (N,) that are left for the model with shorter contexts."""
     V, d = grams.vocab_size, grams.discount
@@ -129,7 +129,7 @@ def walk_up(
     levels: list[Grams] | None, ids: np.ndarray
 ) -> Iterator[tuple[Grams, np.ndarray]]:
     """For each length: its grams, and the numbers of the contexts that stand
-    before the N + 1 places of each row of ids (..., N), -1 where there is
+    before the N + 1 positions of each row of ids (..., N), -1 where there is
     none that was seen."""
     if levels is None:
         raise ValueError("the model holds no counts yet: call fit first")
@@ -144,9 +144,9 @@ def walk_up(
 
 # %% ../chapters/17_ngrams.ipynb #3c6d5543
 def walk_down(levels: list[Grams] | None, ids: np.ndarray):
-    """The parts of P at the N + 1 places of each row of ids (..., N): the
-    unigram (V,); the shares that are left for it (places,); and for each
-    longer length the place, token and share of what was seen."""
+    """The parts of P at the N + 1 positions of each row of ids (..., N): the
+    unigram (V,); the shares that are left for it (positions,); and for each
+    longer length the position, token and share of what was seen."""
     (single, empty), *longer = walk_up(levels, ids)
     seen, left = [], np.ones(empty.size)
     for grams, before in reversed(longer):
@@ -198,8 +198,8 @@ class KneserNey:
         *,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
-    ) -> Float[Tensor, "*rows places vocab"]:
-        """P of every token at the places of rows of tokens (..., N): before
+    ) -> Float[Tensor, "*rows positions vocab"]:
+        """P of every token at the positions of rows of tokens (..., N): before
         the first, and after each. (..., N + 1, V), every sum is 1."""
         V, shape = self.vocab_size, np.shape(tokens)
         ids = np.ravel(tokens) if shape else tokens  # no single number

@@ -47,15 +47,15 @@ def test_count():
 
 
 def test_hide():
-    def right(tokens, places, mask):
-        return torch.where(places, mask, tokens), torch.where(places, tokens, -100)
+    def right(tokens, positions, mask):
+        return torch.where(positions, mask, tokens), torch.where(positions, tokens, -100)
 
-    def in_place(tokens, places, mask):
-        targets = tokens.masked_fill(~places, -100)
-        return tokens.masked_fill_(places, mask), targets
+    def in_place(tokens, positions, mask):
+        targets = tokens.masked_fill(~positions, -100)
+        return tokens.masked_fill_(positions, mask), targets
 
-    def by_lists(tokens, places, mask):
-        pairs = [list(zip(*rows)) for rows in zip(tokens.tolist(), places.tolist())]
+    def by_lists(tokens, positions, mask):
+        pairs = [list(zip(*rows)) for rows in zip(tokens.tolist(), positions.tolist())]
         inputs = [[mask if hide else t for t, hide in row] for row in pairs]
         return inputs, [[t if hide else -100 for t, hide in row] for row in pairs]
 
@@ -63,12 +63,12 @@ def test_hide():
         assert verdict(NAME, "check_hide", style).startswith("Right:")
     for wrong, word in (
         (in_place, "clone"),
-        (lambda t, p, m: (t.masked_fill(p, m), t), "All places"),
+        (lambda t, p, m: (t.masked_fill(p, m), t), "All positions"),
         (
             lambda t, p, m: (t.masked_fill(p, m), t.masked_fill(p, m).masked_fill(~p, -100)),
             "<mask>",
         ),
-        (lambda t, p, m: (t.masked_fill(~p, m), t), "all places but"),
+        (lambda t, p, m: (t.masked_fill(~p, m), t), "all positions but"),
         (lambda t, p, m: (t, t), "Inputs"),
         (lambda t, p, m: t.masked_fill(p, m), "one tensor"),
         (lambda t, p, m: (t.masked_fill(p, 3), t.masked_fill(~p, -100)), "here 9"),
@@ -89,7 +89,7 @@ def test_guessing_loss():
     )
     for wrong, word in (
         (asked_for_zero, "token 0"),
-        (lambda l, t, h: rows(l, t).mean(), "All places"),
+        (lambda l, t, h: rows(l, t).mean(), "All positions"),
         (lambda l, t, h: rows(l, t)[~h].mean(), "visible"),
         (lambda l, t, h: rows(l, t)[h].sum(), "sum"),
         (lambda l, t, h: (rows(l, t) * h).mean(), "not by all"),

@@ -174,7 +174,7 @@ def test_induction():
         ({"first": True}, "first match"),
         ({"over": 8}, "not all T"),
         ({"over": 1}, "the sum"),
-        ({"offset": -1}, "place before"),
+        ({"offset": -1}, "position before"),
     ):
         said = verdict(CHAPTER, check, lambda w, t, o=options: score(w, t, **o))
         assert hint in said, hint

@@ -48,14 +48,16 @@ def test_compare():
 @pytest.mark.parametrize(
     "per_word, said",
     [
-        (lambda nats, tokens, words: math.exp(nats) ** (tokens / words), "Right:"),
-        (lambda nats, tokens, words: None, "Not yet"),
-        (lambda nats, tokens, words: math.exp(nats) * tokens / words, "do not scale"),
-        (lambda nats, tokens, words: math.exp(nats * words / tokens), "Upside down"),
-        (lambda nats, tokens, words: nats * tokens / words, "their exp"),
-        (lambda nats, tokens, words: math.exp(nats), "total of nats"),
-        (lambda nats, tokens, words: 2 ** (nats * tokens / words), "not 2"),
-        (lambda nats: nats, "stopped with TypeError"),
+        (lambda bits, size, words: math.exp(bits * math.log(2) * size / words), "Right:"),
+        (lambda bits, size, words: None, "Not yet"),
+        (lambda bits, size, words: 2**bits * size / words, "do not scale"),
+        (lambda bits, size, words: 2 ** (bits * words / size), "Upside down"),
+        (lambda bits, size, words: bits * size / words, "2 to them"),
+        (lambda bits, size, words: 2**bits, "per byte"),
+        (lambda bits, size, words: math.exp(bits * size / words), "not e"),
+        (lambda bits, size, words: 2 ** (bits / math.log(2) * size / words), "not e"),
+        (lambda bits, size, words: 7, "whole text"),
+        (lambda bits: bits, "stopped with TypeError"),
     ],
 )
 def test_per_word(per_word, said):

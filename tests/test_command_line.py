@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -15,10 +16,12 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from transformer_lib import Decoder, command_line, runs, training
+from transformer_lib.batches import encode_all
 from transformer_lib.command_line import _lines, app, report_errors
 from transformer_lib.saving import load_model, read_checkpoint, save_model
-from transformer_lib.splits import hold_out
+from transformer_lib.splits import Split, hold_out
 from transformer_lib.tables import read_labelled
+from transformer_lib.text import Passage
 from transformer_lib.tokens import train_tokenizer
 
 SMALL = [
@@ -1126,7 +1129,65 @@ def test_a_run_is_not_taken_up_from_another_model(files, tmp_path):
     code, said = command(*line, tmp_path / "c", *short, tmp_path / "1")
     assert code == 0 and json.loads(last(said))["settings"]["dropout"] is not None
     code, said = command(*line, tmp_path / "c", *short, tmp_path / "2", "--resume")
-    assert code == 2 and "start_checksum was" in last(said)
+    assert code == 2 and "settings: checksum of the model in --from was" in last(said)
+
+
+@pytest.mark.parametrize("kind, data", [("decoder", "a.txt"), ("classifier", "a.tsv")])
+def test_a_run_from_another_ends_no_worse_than_it_began(
+    kind, data, writer, reader, files, tmp_path
+):
+    """With a rate that ruins the model from its first steps on."""
+    begin = writer[0] if kind == "decoder" else reader[0]
+    line = ["--train", files / data, "--from", begin, "--out", tmp_path / "x", "--refit"]
+    line += ["--learning-rate", "3", "--batch-size", "4", "--steps", "40", "--dropout", "0"]
+    code, said = command(f"train-{kind}", *line)
+    assert code == 0, said
+    report, curve = json.loads(last(said)), json.loads(last(said))["curves"]
+    assert report["best_step"] == curve["steps"][0] == 0 and curve["train"][0] is None
+    first = f"before the first step the validation loss is {curve['validation'][0]:.3f}"
+    assert first in said.splitlines() and report["steps"] < 40  # ten evaluations, two steps each
+    assert "the weights it began with are kept" in report["by_heart"]
+    assert not report["refit"] and "trained anew" not in report["by_heart"]
+    kept, before = (load_model(f).model.state_dict() for f in (tmp_path / "x", begin))
+    again = 1.0  # the temperature divides the logits once more
+    for name, tensor in before.items():
+        if name == "classifier.output.weight":
+            again = report["temperature"]
+        torch.testing.assert_close(kept[name], tensor / again)
+        again = again if name.startswith("classifier.output.") else 1.0
+    code, said = command(f"train-{kind}", *line, "--resume")
+    assert code == 0 and json.loads(last(said)) == report
+
+
+def test_the_batch_size_that_is_said_is_the_one_that_is_used(files, tmp_path):
+    (tmp_path / "short.txt").write_text("\n\n".join(f"the cat {i} sat" for i in range(40)))
+    line = ["train-decoder", "--train", tmp_path / "short.txt", "--block-size", "16"]
+    line += ["--steps", "2", "--tokenizer", "word"]
+    code, said = command(*line, "--out", tmp_path / "a")
+    used = json.loads(last(said))["settings"]["batch_size"]
+    assert code == 0 and 1 <= used < 16 and f", batch_size {used}, " in said
+    code, said = command(*line, "--out", tmp_path / "b", "--batch-size", "64")
+    assert code == 0 and json.loads(last(said))["settings"]["batch_size"] == used
+    assert f"batch_size {used}: there is not enough text for more" in said.splitlines()
+    code, said = command(*line, "--out", tmp_path / "c", "--batch-size", "2")
+    assert code == 0 and "not enough text" not in said
+
+
+def test_a_generator_is_evaluated_all_over_its_validation_part(monkeypatch):
+    passages = [Passage(f"{i} a b c d e f g h i", "x") for i in range(1_500)]
+    tokenizer = train_tokenizer([p.text for p in passages], "word")
+    seen = []
+    monkeypatch.setattr(
+        runs, "cross_entropy", lambda model, tokens, stride: float(seen.append(tokens) or len(seen))
+    )
+    run = Mock(spec=runs.Run, tokenizer=tokenizer, settings={"block_size": 64})
+    run.split = Split([], passages, [])
+    assert runs.TextTask().evaluation(run)(torch.nn.Identity()) == 5.5  # the mean of 1 to 10
+    whole = encode_all([p.text for p in passages], tokenizer)
+    assert [len(part) for part in seen] == [1_001] * 10
+    assert torch.equal(seen[0], whole[:1_001]) and torch.equal(seen[-1], whole[-1_001:])
+    (short,) = runs.stretches(whole[:10_010])
+    assert torch.equal(short, whole[:10_010])
 
 
 def test_what_is_too_short_or_labelled_otherwise_is_named(files, tmp_path):
@@ -1153,6 +1214,7 @@ def test_a_refit_says_that_other_weights_are_kept(files, tmp_path):
     line = ["train-classifier", "--train", files / "a.tsv", "--out", tmp_path / "r", *SMALL]
     code, said = command(*line, "--refit", "--steps", "20")
     found = json.loads(last(said))
-    assert code == 0 and found["by_heart"].endswith(f"on everything, to step {found['best_step']}")
+    anew = f"anew with the same tokenizer, on everything, to step {found['best_step']}"
+    assert code == 0 and found["by_heart"].endswith(anew)
     rows = found["settings"]["batch_size"]
     assert found["by_heart"] in said and rows <= len(read_labelled(files / "a.tsv"))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import warnings
 from unittest.mock import Mock
 
@@ -219,6 +220,21 @@ def test_by_heart_tells_a_rise_from_noise():
     both = by_heart(History([3, 2, 1, 1, 1.5, 1.9], [(2, 3.0), (3, 2.0), (6, 2.5)]))
     assert both.startswith("after step 3 the")  # the training loss was low, and rose
     assert "nothing says whether they are the best" in said()
+    trained = [(0, 2.0), (2, 2.5), (4, 3.0)]  # evaluated before the first step too
+    assert by_heart(History([4, 4, 2, 2], trained)) == (
+        "from step 0 on it learned by heart: the validation loss rose from 2.000 to 3.000 at "
+        "step 4 while the training loss fell; the weights it began with are kept"
+    )
+    assert by_heart(History([4, 4, 5, 5], trained)).startswith("after step 0 the validation loss")
+    later = by_heart(History([4, 4, 2, 2], [(0, 3.0), *trained[1:]]))
+    assert later.startswith("from step 2 on") and later.endswith("of step 2 are kept")
+
+
+def test_what_was_best_before_the_first_step_counts_when_a_run_is_given_up():
+    risen = [(i, 2.0) for i in range(1, 11)]
+    assert not give_up(History([1.0] * 10, risen))
+    assert give_up(History([1.0] * 10, risen), before=[(0, 1.0)])
+    assert not give_up(History([1.0] * 9, risen[:9]), before=[(0, 1.0)])
 
 
 def test_curves_hold_every_loss_once():
@@ -229,6 +245,7 @@ def test_curves_hold_every_loss_once():
         "train": [4.0, 2.0],
         "validation": [None, None],
     }
+    assert curves(History([4.0, 2.0], [(0, 3.0), (2, 2.5)]))["train"] == [None, 3.0]
     long = curves(History([float(i) for i in range(100)]))
     assert long["steps"] == list(range(5, 101, 5)) and long["train"][-1] == 97
 
@@ -241,10 +258,22 @@ def test_the_report_is_what_is_written(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     (other := tmp_path / "refit").mkdir()
     again = write_report(other, history, 2, {"refit": True})["by_heart"]
-    assert again.endswith("; then trained anew on everything, to step 2")
+    assert again.endswith("; then trained anew with the same tokenizer, on everything, to step 2")
     with pytest.raises(ValueError):  # no file that other programs cannot read
         write_report(tmp_path, History([math.nan]), 1, {})
     assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+def test_a_report_without_curves_says_why(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.warns(UserWarning, match=r"^curves.png is not drawn: it needs matplotlib; the num"):
+        write_report(tmp_path, History([3.0], [(1, 2.5)]), 1, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_the_curves_of_a_model_that_was_trained_before_begin_at_step_0(tmp_path):
+    write_report(tmp_path, History([3.0, 2.0], [(0, 2.7), (1, 2.5), (2, 2.6)]), 1, {})
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_unknown_tokens_are_said_when_they_are_many():

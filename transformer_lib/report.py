@@ -5,6 +5,7 @@ __all__ = ['verdict', 'by_heart']
 import json
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,14 @@ def has_risen(value: float, low: float) -> bool:
     return value > low + max(0.01 * low, 0.001)
 
 
-def give_up(history: History) -> bool:
-    """Whether the validation loss has risen for long enough to stop."""
-    values = [value for _, value in history.evaluations]
+def give_up(
+    history: History, before: Sequence[tuple[int, float]] = ()
+) -> bool:
+    """Whether the validation loss has risen for long enough to stop.
+
+    before: what was evaluated before the first step.
+    """
+    values = [value for _, value in (*before, *history.evaluations)]
     low = min(values)
     since = len(values) - 1 - values.index(low)
     return since >= PATIENCE and has_risen(values[-1], low)
@@ -142,7 +148,8 @@ def by_heart(history: History) -> str:
         )
     best, low = lowest(history)
     last, end = history.evaluations[-1]
-    kept = f"the weights of step {best} are kept"
+    which = f"of step {best}" if best else "it began with"
+    kept = f"the weights {which} are kept"
     if best == last:
         return f"the validation loss was lowest at the end ({low:.3f}); {kept}"
     if not has_risen(end, low):
@@ -151,8 +158,10 @@ def by_heart(history: History) -> str:
             f"at step {last}, the end, hardly higher; {kept}"
         )
     rose = f"the validation loss rose from {low:.3f} to {end:.3f}"
-    losses, span = history.losses, history.evaluations[0][0]
-    if sum(losses[last - span : last]) < sum(losses[best - span : best]):
+    losses = history.losses
+    span = history.evaluations[0][0] or history.evaluations[1][0]
+    turn = max(best, span)
+    if sum(losses[last - span : last]) < sum(losses[turn - span : turn]):
         return (
             f"from step {best} on it learned by heart: {rose} at step {last} "
             f"while the training loss fell; {kept}"
@@ -186,7 +195,8 @@ def loss_at_best(model: EncoderClassifier, sentences: Sentences) -> float:
 
 # %% ../chapters/29_report.ipynb #c28r-021
 def curves(history: History) -> dict[str, list[Any]]:
-    """Step, training loss since the step before, validation loss."""
+    """Step, training loss since the step before (None before the first),
+    validation loss."""
     points: list[tuple[int, Any]] = [*history.evaluations]
     found: dict[str, list[Any]] = {"steps": [], "train": [], "validation": []}
     before = 0
@@ -195,17 +205,22 @@ def curves(history: History) -> dict[str, list[Any]]:
     for step, value in points or [(s, None) for s in [*steps[1:], end]]:
         part = history.losses[before:step]
         found["steps"].append(step)
-        found["train"].append(sum(part) / max(len(part), 1))
+        found["train"].append(sum(part) / len(part) if part else None)
         found["validation"].append(value)
         before = step
     return found
 
 
 def draw_curves(path: Path, points: dict[str, list[Any]]) -> None:
-    """Both curves as a picture, where matplotlib is installed."""
+    """Both curves as a picture; a warning if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
+        warnings.warn(
+            "curves.png is not drawn: it needs matplotlib; the numbers are "
+            "in results.json",
+            stacklevel=2,
+        )
         return
     figure = Figure(figsize=(6, 3), layout="constrained")
     ax = figure.subplots()
@@ -245,8 +260,8 @@ def write_report(
 
     kept: the step whose weights are kept.
     """
-    anew = f"; then trained anew on everything, to step {kept}"
-    refit = anew if found.get("refit") else ""
+    anew = "; then trained anew with the same tokenizer, on everything"
+    refit = f"{anew}, to step {kept}" if found.get("refit") else ""
     planned = found.get("settings", {}).get("steps", len(history.losses))
     early = f"; {planned} steps were planned"
     refit = early * (len(history.losses) < planned) + refit

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from tokenizers import models, Tokenizer
-from torch import nn
+from torch import nn, Tensor
 
 from .batches import Sentences, Windows, encode_all
 from .checkpoints import Best, Checkpoints
@@ -189,8 +190,24 @@ def best_in(
     return Best(path, evaluate) if evaluate else None
 
 
+def evaluated_first(
+    model: nn.Module, best: Best | None, accelerator: Accelerator
+) -> list[tuple[int, float]]:
+    """The evaluation of a model before its first step, as that of step 0."""
+    if best is None:
+        return []
+    found = [best(model.to(accelerator.device).eval())]
+    (value,) = broadcast_object_list(found)  # all processes decide alike
+    tell(f"before the first step the validation loss is {value:.3f}")
+    return [(0, value)]
+
+
 def loop_options(
-    settings: dict[str, Any], muon: float, best: Best | None, until: int | None
+    settings: dict[str, Any],
+    muon: float,
+    best: Best | None,
+    until: int | None,
+    first: list[tuple[int, float]],
 ) -> dict[str, Any]:
     """What the loop is told, beside the model, the data and the places."""
     steps = settings["steps"]
@@ -198,7 +215,7 @@ def loop_options(
     options |= {"steps": steps, "evaluate": best, "average": AVERAGED}
     options |= {"evaluate_every": max(1, math.ceil(steps / 20)), "muon": muon}
     if best:
-        options["stop"] = give_up
+        options["stop"] = partial(give_up, before=first)
     if until:  # stop is asked after an evaluation: one that finds nothing
         options["evaluate"] = lambda _: math.nan
         options["stop"] = lambda history: len(history.losses) >= until
@@ -215,16 +232,17 @@ def fit(
     settings: dict[str, Any],
     muon: float = 1.0,
     until: int | None = None,
+    trained: bool = False,
 ) -> tuple[History, int]:
     """Train with checkpoints in a folder; the model has its best weights.
 
     until: end after this step of a run whose rates and mean are those of all
-    its steps. Returns the history, and the step of these weights.
+    its steps. trained: the model has been trained before, and may have its
+    best weights before the first step, at step 0. Returns the history, and
+    the step of these weights.
     """
     kept = checkpoints_in(folder, batches, settings)
     best = best_in(kept, evaluate, accelerator)
-    options = loop_options(settings, muon, best, until)
-    options |= {"accelerator": accelerator, "checkpoints": kept}
     with kept:
         check_room(kept.folder, model, kept.keep)
         tell(
@@ -233,7 +251,11 @@ def fit(
             f"{settings['steps']} steps, "
             f"checkpoints to go on from: {len(kept.files())}"
         )
+        first = evaluated_first(model, best, accelerator) if trained else []
+        options = loop_options(settings, muon, best, until, first)
+        options |= {"accelerator": accelerator, "checkpoints": kept}
         history = train(model, batches, loss_fn, **options)
+    history.evaluations[:0] = first
     accelerator.wait_for_everyone()
     if best:
         best.load(model)
@@ -383,6 +405,15 @@ def windows_of(run: Run, passages: list[Passage]) -> Windows:
     return Windows(hide_rare(tokens, run.vocab_size), T, B, seed)
 
 
+def stretches(tokens: Tensor, number: int = 10, size: int = 1_001) -> list:
+    """Some stretches of a row of tokens, as far apart as can be; all of a row
+    that has no more."""
+    if len(tokens) <= number * size:
+        return [tokens]
+    starts = [i * (len(tokens) - size) // (number - 1) for i in range(number)]
+    return [tokens[start : start + size] for start in starts]
+
+
 def taught_loss(run: Run, batches: Any) -> Callable:
     """The loss of a generator, with its teacher's share if there is one."""
     if not (share := run.settings["teacher_share"]):
@@ -428,8 +459,13 @@ class TextTask:
 
     def evaluation(self, run: Run) -> Callable[[nn.Module], float]:
         texts, T = texts_of(run.split.validation), run.settings["block_size"]
-        some = encode_all(texts, run.tokenizer)[:10_001]
-        return partial(cross_entropy, tokens=some, stride=T)
+        some = stretches(encode_all(texts, run.tokenizer))
+
+        def loss(model: nn.Module) -> float:
+            found = [cross_entropy(model, part, stride=T) for part in some]
+            return sum(found) / len(found)
+
+        return loss
 
     def temperature(self, _run: Run, _model: Any) -> float | None:
         return None  # not rescaled: `generate` has a temperature of its own
@@ -634,7 +670,8 @@ def prepare(task: TextTask | TableTask, options: dict[str, Any]) -> Run:
     if start:
         part: Any = getattr(start.model, "encoder", start.model)
         settings |= {**part.sizes, "tokenizer": "that of --from"}
-        settings["start_checksum"] = checksum(start.model.state_dict())
+        begins = checksum(start.model.state_dict())
+        settings["checksum of the model in --from"] = begins
         if settings["dropout"] is None:  # it keeps its own
             settings["dropout"] = dropout_of(start.model)
     kind = tokenizer_for(run.learned, task.tokenizer)
@@ -680,12 +717,13 @@ def train_model(task: TextTask | TableTask, run: Run, batches: Any) -> Trained:
     evaluate = task.evaluation(run) if split.validation else None
     loss_fn, folder = task.loss(run, batches), run.out / "checkpoints"
     rest = run.accelerator, run.settings, muon
-    history, kept = fit(model, batches, loss_fn, evaluate, folder, *rest)
+    parts = model, batches, loss_fn, evaluate, folder
+    history, kept = fit(*parts, *rest, trained=run.start is not None)
     temperature = task.temperature(run, model) if split.validation else None
     if temperature:
         divide_logits(model, temperature)
     aside = None
-    if run.options["refit"]:
+    if run.options["refit"] and kept:  # else the model of --from was best
         aside = task.judge(run, model, split.validation)
         everything = [*split.train, *split.validation]
         model = first_model(task, run, everything)
@@ -721,7 +759,7 @@ def report_on(
         "test": found,
         "baseline": task.opponent(run, model),
         "overlap": overlap([*run.learned, *run.more], texts_of(test)),
-        "refit": run.options["refit"],
+        "refit": bool(run.options["refit"] and kept),
         "device": str(run.accelerator.device),
         "precision": run.accelerator.mixed_precision,
     }
@@ -730,6 +768,14 @@ def report_on(
     return write_report(run.out, history, kept, results)
 
 # %% ../chapters/30_runs.ipynb #c29n-106
+def tell_batch_size(run: Run, used: int) -> None:
+    """Say what a batch has where the text has too little for a full one."""
+    if "batch_size" in run.chosen:
+        run.chosen["batch_size"] = used
+    elif used != run.settings["batch_size"]:
+        tell(f"batch_size {used}: there is not enough text for more")
+
+
 def train_and_report(
     task: TextTask | TableTask, options: dict[str, Any]
 ) -> dict[str, Any] | None:
@@ -740,6 +786,7 @@ def train_and_report(
     run = prepare(task, options)
     batches = task.batches(run, run.split.train)
     run.choose(**task.plan(run, batches))
+    tell_batch_size(run, batches.batch_size)
     chosen = (f"{name} {value}" for name, value in run.chosen.items())
     tell(f"chosen for {run.counted}: {', '.join(chosen) or 'nothing'}")
     trained = train_model(task, run, batches)

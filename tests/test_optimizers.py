@@ -11,6 +11,7 @@ from transformer_lib.batches import Windows
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
 from transformer_lib.encoder import Encoder
+from transformer_lib.devices import choose_precision
 from transformer_lib.optimizers import (
     Muon,
     WeightAverage,
@@ -158,20 +159,29 @@ def test_low_precision_only_where_it_is_much_faster(monkeypatch):
     if not hasattr(torch.cpu, "get_capabilities"):
         pytest.skip("this torch does not say what a processor can do")
     cpu = torch.device("cpu")
-    for can, capability, want in (
-        ({"avx512_bf16": True, "amx_bf16": True}, "AVX512", torch.bfloat16),
-        ({"avx512_bf16": True, "amx_bf16": True}, "AVX2", torch.float32),
-        ({"avx512_bf16": True, "amx_bf16": False}, "AVX512", torch.float32),
-        ({"avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R)"}, "AVX512", torch.float32),
-        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "AVX512", torch.bfloat16),
-        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "AVX2", torch.float32),
-        ({"avx512_bf16": False, "cpu_name": "AMD EPYC"}, "AVX512", torch.float32),
-        ({}, "DEFAULT", torch.float32),
+    for can, capability, products, precision in (
+        ({"avx512_bf16": True, "amx_bf16": True}, "AVX512", torch.bfloat16, "bf16"),
+        ({"amx_bf16": True}, "AVX512", torch.bfloat16, "bf16"),
+        ({"avx512_bf16": True, "amx_bf16": True}, "AVX2", torch.float32, "no"),
+        ({"avx512_bf16": True, "amx_bf16": True}, "DEFAULT", torch.float32, "no"),
+        ({"avx512_bf16": True, "amx_bf16": False}, "AVX512", torch.float32, "bf16"),
+        ({"avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R)"}, "AVX512", torch.float32, "bf16"),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "AVX512", torch.bfloat16, "bf16"),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "AVX2", torch.float32, "no"),
+        ({"avx512_bf16": False, "cpu_name": "AMD EPYC"}, "AVX512", torch.float32, "no"),
+        ({"avx2": True, "avx512_f": True}, "AVX512", torch.float32, "no"),
+        ({}, "DEFAULT", torch.float32, "no"),
     ):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda can=can: can)
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
-        assert products_dtype(cpu) == want
+        assert (products_dtype(cpu), choose_precision("cpu")) == (products, precision), can
     assert products_dtype(torch.device("meta")) == torch.float32
+    assert choose_precision("mps") == "no"
+    for supported, precision in ((True, "bf16"), (False, "no")):
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation, s=supported: s
+        )
+        assert choose_precision("cuda") == precision
 
 
 # ---------------------------------------------------------------- the optimizer

@@ -299,6 +299,37 @@ def test_a_hook_on_a_head_is_heard_while_text_is_written():
     assert Continuation(model, rows).cache is not None
 
 
+def test_heads_that_look_ahead_have_no_cache():
+    """What they would store does not stay true: text is written without, and a cache is refused."""
+    model, rows = make(), [[1, 2, 3], [4]]
+    plain = drawn(model, rows, seed=0)
+    for head in model.blocks[0].attention.heads:
+        head.causal = False
+    fast, slow = (drawn(model, rows, seed=0, cached=c) for c in (True, False))
+    assert torch.equal(fast, slow) and not torch.equal(fast, plain)
+    with pytest.raises(ValueError, match="cache must be None where heads look ahead"):
+        model(torch.tensor([[1]]), return_attention=False, cache=KVCache(model))
+
+
+def test_a_table_that_shortens_its_rows_is_not_read_past_its_module():
+    model = make()
+    model.token_embedding.max_norm = 0.05
+    assert not is_standard(model)
+    fast, slow = (drawn(model, [[1, 2]], temperature=0, cached=c) for c in (True, False))
+    assert torch.equal(fast, slow)
+
+
+def test_a_forward_that_is_kept_on_the_object_and_is_the_class_s_own_changes_nothing():
+    """As Accelerate leaves it behind."""
+    model = make()
+    model.forward = types.MethodType(Decoder.forward, model)
+    assert is_standard(model)
+    model.forward = types.MethodType(
+        Decoder.forward, make()
+    )  # it would compute with others' weights
+    assert not is_standard(model)
+
+
 class Own(Decoder):
     """A language model of somebody's own: no blocks, so nothing to cache."""
 
@@ -555,6 +586,15 @@ def test_generate_begins_a_new_passage_and_ends_at_stop():
         assert stopped == tokenizer.decode(ids[: ids.index(ids[7])])
     with pytest.raises(ValueError, match="top_k must be a whole number from 1"):
         list(generate(model, tokenizer, top_k=0))
+
+
+def test_generate_names_every_argument_of_stream():
+    theirs = inspect.signature(inspect.unwrap(stream)).parameters
+    ours = inspect.signature(inspect.unwrap(generate)).parameters
+    own = {"decoder", "tokenizer", "prompt"}
+    assert set(ours) - own == set(theirs) - {"decoder", "prompts"}
+    for name in set(ours) - own - {"stop", "banned"}:
+        assert ours[name] == theirs[name]
 
 
 def test_a_word_behind_an_unknown_one_has_its_space():

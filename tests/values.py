@@ -284,7 +284,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("save_model: no text", "folder must be a path, got ''", lambda: save_model("", DECODER, TOKENIZER)),
         ("Checkpoints: None", "folder must be a path", lambda: Checkpoints(None)),
         ("read_checkpoint: None", "path must be a path, got NoneType", lambda: read_checkpoint(None)),
-        ("Windows: a step before the first", "step must be at least 0", lambda: Windows(IDS, 4, 2)(-1)),
+        ("Windows: a step before the first", "step must be a whole number, at least 0", lambda: Windows(IDS, 4, 2)(-1)),
         ("Windows: half a step", "step must be a whole number", lambda: Windows(IDS, 4, 2)(1.5)),
         ("Sentences: labels, a string", "labels must be a list", lambda: Sentences(ROWS, TOKENIZER, "ab", 8, 2)),
         ("Sentences: half a character", "texts of passages must be valid", lambda: Sentences([Passage(LONE, "s", "a")], TOKENIZER, ["a", "b"], 8, 2)),
@@ -301,7 +301,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("per_class: labels, a string", "labels must be a list", lambda: per_class(READER, TOKENIZER, "ab", ROWS, set())),
         ("predict: a list", "sentences must be Sentences", lambda: predict(READER, TEXTS)),
         ("standard_error: texts", "values must be numbers", lambda: standard_error(["a"])),
-        ("standard_error: seed", "draws and seed must be whole", lambda: standard_error([1.0], seed="a")),
+        ("standard_error: seed", "seed must be a whole number", lambda: standard_error([1.0], seed="a")),
         ("compare: texts", "second must be numbers", lambda: compare([1.0], ["a"])),
         ("compare: nothing", "first must be at least one number", lambda: compare([], [])),
         ("compare: no number", "second must be at least one", lambda: compare([1.0], [math.nan])),
@@ -463,7 +463,7 @@ def of_places() -> Iterator[Line]:
     yield (
         "init_weights: two numbers",
         lambda: init_weights(DECODER, 1, np.ones(2)),
-        "std must be at least 0",
+        "std must be a plain number",
     )
     yield "init_weights: no model", lambda: init_weights([], 1), "model must be of the class Module"
 
@@ -509,7 +509,7 @@ def of_small_functions() -> Iterator[Line]:
         ("schedule: steps, 0", "steps must be a whole number, at least 1, got 0", lambda: schedule(0, 0, 0)),
         ("schedule: warmup, negative", "warmup must be a whole number, at least 0, got -1", lambda: schedule(1, 10, -1)),
         ("schedule: floor, nan", "floor must be from 0 to 1, got nan", lambda: schedule(1, 10, 2, math.nan)),
-        ("schedule: floor, a text", "floor must be from 0 to 1", lambda: schedule(1, 10, 2, "0.1")),
+        ("schedule: floor, a text", "floor must be a plain number", lambda: schedule(1, 10, 2, "0.1")),
         ("schedule: floor, above 1", "floor must be from 0 to 1", lambda: schedule(1, 10, 2, 1.5)),
         ("schedule: numpy and PyTorch", None, lambda: schedule(np.int64(1), torch.tensor(10), 2)),
         ("hide_rare: a list", "tokens must be a tensor, got a list", lambda: hide_rare([4, 5], V)),
@@ -680,7 +680,9 @@ def of_odd_numbers() -> Iterator[Line]:
     """Complex numbers, seeds and ids of any length, what a caller's function may return."""
     complex_, ids = torch.zeros(1, 4) * 1j, IDS[None, :4]
     table = READER.encoder.token_embedding
-    write = dict(max_new_tokens=2)
+    write, ahead = dict(max_new_tokens=2), copy.deepcopy(DECODER)
+    for head in ahead.blocks[0].attention.heads:
+        head.causal = False
     for name, words, call in (
         ("probabilities: complex", "logits must hold real numbers", lambda: probabilities(complex_)),
         ("entropy: complex", "maps must hold real numbers", lambda: entropy(complex_)),
@@ -688,6 +690,22 @@ def of_odd_numbers() -> Iterator[Line]:
         ("standard_error: sources, a tensor", "sources must name one source", lambda: standard_error([1, 2], torch.tensor([math.nan] * 2))),
         ("standard_error: a long seed", None, lambda: standard_error([1, 2], seed=2**80)),
         ("stream: a long seed", None, lambda: list(stream(DECODER, [[5, 6]], seed=2**80, **write))),
+        ("stream: seed, True", "seed must be a whole number, got True", lambda: list(stream(DECODER, [[5, 6]], seed=True, **write))),
+        ("stream: max_new_tokens, True", "max_new_tokens must be a whole number from 0", lambda: list(stream(DECODER, [[5, 6]], max_new_tokens=True))),
+        ("stream: banned, a truth value", "banned must be a list of ids", lambda: list(stream(DECODER, [[5, 6]], banned=[True], **write))),
+        ("stream: stop, a truth value", "stop must be a list of ids", lambda: list(stream(DECODER, [[5, 6]], stop=[torch.tensor(True)], **write))),
+        ("stream: heads that look ahead", "decoder must be a decoder, got a Decoder, whose heads look ahead", lambda: list(stream(ahead, [[5, 6]], **write))),
+        ("language_loss: heads that look ahead", "model must be a decoder, got a Decoder, whose heads look ahead", lambda: language_loss(ahead, (ids, ids))),
+        ("probabilities: temperature, True", "temperature must be 0 (greedy) or", lambda: probabilities(torch.zeros(1, 4), True)),
+        ("probabilities: top_k, True", "top_k must be a whole number from 1", lambda: probabilities(torch.zeros(1, 4), top_k=True)),
+        ("probabilities: top_p, True", "top_p must be above 0", lambda: probabilities(torch.zeros(1, 4), top_p=True)),
+        ("probabilities: truth values", "logits must hold numbers, got torch.bool", lambda: probabilities(torch.zeros(1, 4).bool(), 0)),
+        ("standard_error: draws, True", "draws must be a whole number, at least 2, got True", lambda: standard_error([1, 2], draws=True)),
+        ("standard_error: seed, True", "seed must be a whole number, got True", lambda: standard_error([1, 2], seed=True)),
+        ("Windows: step, True", "step must be a whole number, at least 0, got True", lambda: Windows(IDS, 4, 2)(True)),
+        ("schedule: floor, True", "floor must be a plain number, got True", lambda: schedule(1, 10, 2, True)),
+        ("Decoder: dropout, a tensor", "dropout must be a plain number", lambda: Decoder(V, 8, **SIZES, dropout=torch.tensor(0.1))),
+        ("init_weights: beyond float32", "std must be finite in float32, got 1e+300", lambda: init_weights(DECODER, 1, 1e300)),
         ("stream: a long stop", "stop must be a list of ids", lambda: list(stream(DECODER, [[5, 6]], stop=[2**70], **write))),
         ("ablation: nothing scored", "score must return one number a row", lambda: ablation(lambda t: None, ids, 0)),
         ("ablation: one score for all", "score must return one number a row", lambda: ablation(lambda t: t.sum(), ids, 0)),
@@ -802,13 +820,13 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("Muon: params, whole numbers", "params must be matrices", lambda: Muon([square.long()])),
         ("Muon: params, empty", "params must be matrices", lambda: Muon([square[:0]])),
         ("Muon: params, no list", "params must be matrices, or groups of them", lambda: Muon([])),
-        ("Muon: lr, None", "lr must be at least 0, got None", lambda: Muon(weight, None)),
+        ("Muon: lr, None", "lr must be a plain number, got None", lambda: Muon(weight, None)),
         ("Muon: lr, nan", "lr must be at least 0, got nan", lambda: Muon(weight, math.nan)),
-        ("Muon: lr, infinite", "lr must be finite, got inf", lambda: Muon(weight, math.inf)),
-        ("make_optimizers: muon, infinite", "muon must be finite, got inf", lambda: make_optimizers(DECODER, 0.1, muon=math.inf)),
-        ("init_weights: infinite", "std must be finite, got inf", lambda: init_weights(DECODER, 1, math.inf)),
+        ("Muon: lr, infinite", "lr must be finite in float32, got inf", lambda: Muon(weight, math.inf)),
+        ("make_optimizers: muon, infinite", "muon must be finite in float32, got inf", lambda: make_optimizers(DECODER, 0.1, muon=math.inf)),
+        ("init_weights: infinite", "std must be finite in float32, got inf", lambda: init_weights(DECODER, 1, math.inf)),
         ("Muon: lr of a group", "lr must be at least 0, got -1", lambda: Muon([{"params": weight, "lr": -1}])),
-        ("Muon: weight_decay, a text", "weight_decay must be at least 0", lambda: Muon(weight, weight_decay="0")),
+        ("Muon: weight_decay, a text", "weight_decay must be a plain number, got '0'", lambda: Muon(weight, weight_decay="0")),
         ("Muon: momentum, 1", "momentum must be from 0 to below 1, got 1", lambda: Muon(weight, momentum=1)),
         ("Muon: momentum, None", "momentum must be from 0 to below 1", lambda: Muon(weight, momentum=None)),
         ("Muon: ns_steps, 0", "ns_steps must be a whole number, at least 1, got 0", lambda: Muon(weight, ns_steps=0)),
@@ -823,7 +841,7 @@ def of_steps_and_drawings() -> Iterator[Line]:
         ("WeightAverage: horizon of a group", "horizon must be at least 1, got 0.5", lambda: WeightAverage([{"params": weight, "horizon": 0.5}], 3)),
         ("WeightAverage: horizon, nan", "horizon must be at least 1, got nan", lambda: WeightAverage(weight, math.nan)),
         ("WeightAverage", None, lambda: WeightAverage(iter(weight), 3)),
-        ("make_optimizers: muon, None", "muon must be at least 0, got None", lambda: make_optimizers(DECODER, 0.1, muon=None)),
+        ("make_optimizers: muon, None", "muon must be a plain number, got None", lambda: make_optimizers(DECODER, 0.1, muon=None)),
         ("train: muon", "muon must be at least 0, got nan", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, muon=math.nan)),
         ("train: average", "average must be from 0 to 1, got -1", lambda: train(DECODER, Windows(IDS, 4, 2), language_loss, steps=1, average=-1)),
         ("Muon", None, lambda: Muon(iter(weight), dtype=torch.bfloat16)),

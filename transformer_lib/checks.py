@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Real
 from operator import index
+from types import MethodType
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 import torch
@@ -14,18 +15,26 @@ from torch import Tensor, nn
 from .text import check_passages
 
 # %% ../chapters/23_checks.ipynb #c23-034
+def plain_int(value: Any) -> int:
+    """A whole number as a plain int; a TypeError for anything else.
+
+    It is an int, or what counts as one, such as numpy's; no truth value.
+    """
+    if isinstance(value, bool) or getattr(value, "dtype", None) == torch.bool:
+        raise TypeError("a truth value is no number")
+    return index(value)
+
+
 def check_sizes(**sizes: SupportsIndex) -> dict[str, int]:
     """The sizes as plain ints; a ValueError names one that is no size.
 
-    A size is a whole number of at least 1: an int, or what counts as one,
-    such as numpy's. A float or a string is refused, 4.0 and "4" too.
+    A size is a whole number of at least 1. A float or a string is refused,
+    4.0 and "4" too.
     """
     whole = {}
     for name, size in sizes.items():
         try:
-            whole[name] = index(size)
-            if isinstance(size, bool):
-                raise TypeError
+            whole[name] = plain_int(size)
         except TypeError:
             raise ValueError(
                 f"{name} must be a whole number, got {size!r}"
@@ -81,18 +90,26 @@ def check_widths(**models: Any) -> None:
         )
 
 # %% ../chapters/23_checks.ipynb #c23-041
+def check_number(name: str, value: Any) -> None:
+    """Raise a ValueError unless value is a real number, no truth value."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a plain number, got {value!r}")
+
+
 def check_dropout(dropout: float) -> None:
     """Raise a ValueError unless dropout is a probability below 1."""
-    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
+    check_number("dropout", dropout)
+    if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be from 0 to below 1, got {dropout!r}")
 
 
 def check_not_negative(**numbers: float) -> None:
-    """Raise a ValueError that names what is no finite number from 0 on."""
+    """Raise a ValueError that names what is no number from 0 on, or larger
+    than float32 can hold."""
     for name, number in numbers.items():
-        real = isinstance(number, Real)
-        if not real or not 0 <= number < math.inf:
-            bound = "finite" if real and number > 0 else "at least 0"
+        check_number(name, number)
+        if not 0 <= number <= torch.finfo(torch.float32).max:
+            bound = "finite in float32" if number > 0 else "at least 0"
             raise ValueError(f"{name} must be {bound}, got {number!r}")
 
 # %% ../chapters/23_checks.ipynb #c23-064
@@ -351,12 +368,14 @@ class CacheLike(Protocol):
 # %% ../chapters/23_checks.ipynb #c23-015
 def is_plain(parts: Iterable[nn.Module], *kinds: type) -> bool:
     """Whether weights tell all that modules compute: they are of these
-    classes, with biases, without hooks or a forward of their own."""
+    classes, with biases, without hooks, a forward of their own, or a
+    max_norm that shortens rows of a table."""
     return all(
         type(part) in kinds
         and not (part._forward_hooks or part._forward_pre_hooks)
         and not (part._backward_hooks or part._backward_pre_hooks)
-        and "forward" not in vars(part)
+        and part.forward == MethodType(type(part).forward, part)
+        and getattr(part, "max_norm", None) is None
         and not (isinstance(part, nn.Linear) and part.bias is None)
         for part in parts
     )
@@ -404,10 +423,10 @@ def whole_number(
 ) -> int:
     """A whole number from low to high, or a ValueError that names it."""
     try:
-        number = index(value)
+        number = plain_int(value)
     except TypeError:
         number = low - 1
-    if not low <= number <= high or isinstance(value, bool):
+    if not low <= number <= high:
         bound = f"at least {low}" if high == math.inf else f"{low} to {high}"
         raise ValueError(
             f"{name} must be a whole number, {bound}, got {value!r}"
@@ -418,7 +437,7 @@ def whole_number(
 def check_seed(seed: Any, name: str = "seed") -> int:
     """The seed as a plain int; ValueError if it is no whole number."""
     try:
-        return index(seed)
+        return plain_int(seed)
     except TypeError:
         raise ValueError(
             f"{name} must be a whole number, got {seed!r}"
@@ -427,10 +446,7 @@ def check_seed(seed: Any, name: str = "seed") -> int:
 
 def check_step(step: Any) -> int:
     """The step as a plain int; ValueError if it is none."""
-    number = check_seed(step, "step")
-    if number < 0:
-        raise ValueError(f"step must be at least 0, got {number}")
-    return number
+    return whole_number("step", step, 0)
 
 # %% ../chapters/23_checks.ipynb #c23-087
 def check_schedule(step: Any, steps: Any, warmup: Any, floor: float) -> None:
@@ -438,7 +454,8 @@ def check_schedule(step: Any, steps: Any, warmup: Any, floor: float) -> None:
     steps = whole_number("steps", steps, 1)
     whole_number("step", step, 0, steps)
     whole_number("warmup", warmup, 0)
-    if not isinstance(floor, Real) or not 0 <= floor <= 1:
+    check_number("floor", floor)
+    if not 0 <= floor <= 1:
         raise ValueError(f"floor must be from 0 to 1, got {floor!r}")
 
 # %% ../chapters/23_checks.ipynb #c23-090
@@ -457,20 +474,21 @@ def check_sampling(
     max_new_tokens: int = 0,
 ) -> None:
     """Raise a ValueError that names the first argument out of range."""
-    if not holds(lambda t: 0 <= t < math.inf, temperature):
+    truth = isinstance(temperature, bool)
+    if truth or not holds(lambda t: 0 <= t < math.inf, temperature):
         raise ValueError(
             "temperature must be 0 (greedy) or a finite number above, "
             f"got {temperature!r}"
         )
-    if not holds(lambda k: k is None or k is not True and index(k) > 0, top_k):
+    if not holds(lambda k: k is None or plain_int(k) > 0, top_k):
         raise ValueError(
             f"top_k must be a whole number from 1, or None, got {top_k!r}"
         )
-    if not holds(lambda p: p is None or 0 < p <= 1, top_p):
+    if top_p is True or not holds(lambda p: p is None or 0 < p <= 1, top_p):
         raise ValueError(
             f"top_p must be above 0 and at most 1, or None, got {top_p!r}"
         )
-    if not holds(lambda n: index(n) >= 0, max_new_tokens):
+    if not holds(lambda n: plain_int(n) >= 0, max_new_tokens):
         raise ValueError(
             "max_new_tokens must be a whole number from 0, got "
             f"{max_new_tokens!r}"
@@ -480,6 +498,8 @@ def check_sampling(
 def check_logits(logits: Any) -> None:
     """Raise a ValueError unless logits are scores (B, V) to draw from."""
     check_tensor("logits", logits)
+    if logits.dtype == torch.bool:
+        raise ValueError("logits must hold numbers, got torch.bool")
     if logits.ndim != 2 or 0 in logits.shape:
         raise ValueError(
             "logits must have shape (B, V), both at least 1, got "
@@ -495,7 +515,7 @@ def ids_of(name: str, ids: Any) -> list[int]:
     """The ids as plain ints; a ValueError names what is no list of them."""
     try:
         return torch.tensor(
-            [index(i) for i in ids], dtype=torch.int64
+            [plain_int(i) for i in ids], dtype=torch.int64
         ).tolist()
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
@@ -504,14 +524,16 @@ def ids_of(name: str, ids: Any) -> list[int]:
 
 
 def check_decoder(name: str, model: Any, *sizes: str) -> None:
-    """Raise a ValueError unless a model has these sizes and no encoder."""
-    from transformer_lib.encoder import Encoder  # it imports this module
-
-    inner = getattr(model, "_orig_mod", model)
-    reader = isinstance(getattr(inner, "encoder", inner), Encoder)
-    if reader or not set(sizes) <= {*getattr(model, "sizes", ())}:
-        kind = type(model).__name__
-        raise ValueError(f"{name} must be a decoder, got a {kind}")
+    """Raise a ValueError unless a model has these sizes, and of its attention
+    heads, if there are any, one that does not look ahead."""
+    parts = model.modules() if isinstance(model, nn.Module) else ()
+    heads = (part.causal for part in parts if "causal" in vars(part))
+    ahead = not (next(heads, True) or any(heads))
+    if ahead or not set(sizes) <= {*getattr(model, "sizes", ())}:
+        why = ", whose heads look ahead" if ahead else ""
+        raise ValueError(
+            f"{name} must be a decoder, got a {type(model).__name__}{why}"
+        )
 
 
 def check_banned(banned: list[int], decoder: Any) -> None:
@@ -549,20 +571,12 @@ def check_finite_row(name: str, values: Any) -> Tensor:
 
 
 def check_draws(draws: Any, seed: Any) -> tuple[int, int]:
-    """draws and seed as plain ints."""
-    try:
-        draws, seed = index(draws), index(seed) % 2**63
-    except TypeError:
-        raise ValueError(
-            f"draws and seed must be whole numbers, got {draws!r} and {seed!r}"
-        ) from None
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2, got {draws}")
-    return draws, seed
+    """draws, at least 2, and seed as plain ints."""
+    return whole_number("draws", draws, 2), check_seed(seed) % 2**63
 
 
 def check_sources(sources: Sequence[Hashable] | None, count: int) -> None:
-    """Raise a ValueError unless sources is None or names one a value."""
+    """Raise a ValueError unless sources is None or names one per value."""
 
     def one_each(names: Any) -> bool:
         if isinstance(names, (str, Tensor)):

@@ -251,10 +251,12 @@ def fetch(
 ) -> Path:
     """Fetch a well-known text once, check its SHA-256, return its path.
 
-    name: a key of DOWNLOADS. folder: where to keep it; None means the
-    user's cache. url: another place to get the same file from.
+    name: "tinyshakespeare". folder: where to keep it; None means the user's
+    cache. url: another place to get the same file from.
     Raises ValueError for an unknown name or a file that is not the expected
-    one (nothing is kept of it), ConnectionError if it cannot be reached.
+    one (nothing is kept of it), ConnectionError if it cannot be reached,
+    NotADirectoryError or another OSError for a folder that is none or cannot
+    be written.
     """
     if name not in list(DOWNLOADS):
         known = sorted(DOWNLOADS)

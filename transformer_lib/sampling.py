@@ -93,9 +93,9 @@ def stream(
     full. stop: ids after which a row repeats its stop token; all stopped ends
     it. banned: ids never drawn. seed: makes the draws repeatable.
     cached=False: the same up to rounding, slower (and what is done where a
-    head has hooks or modules of yours). The other arguments as in
-    probabilities. Until it ends the decoder is in evaluation mode: run one
-    stream of a decoder at a time.
+    head looks ahead, or has hooks or modules of yours). The other arguments
+    as in probabilities. Until it ends the decoder is in evaluation mode: run
+    one stream of a decoder at a time.
     """
     choice = temperature, top_k, top_p
     check_sampling(*choice, max_new_tokens)
@@ -131,16 +131,20 @@ def generate(
     prompt: str = "",
     *,
     max_new_tokens: int = 100,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
     stop: Sequence[int] = (END,),
     banned: Sequence[int] = (PAD, UNK, MASK),
-    **choice,
+    seed: int | None = None,
+    cached: bool = True,
 ) -> Iterator[str]:
     """Yield the text that follows a prompt, piece by piece, as it is drawn.
 
-    An empty prompt begins a new passage. stop, banned: ids, as in stream; give
-    yours where the tokenizer is not train_tokenizer's. choice: temperature,
-    top_k, top_p, seed, cached, as in stream. `"".join(generate(...))` is the
-    whole.
+    An empty prompt begins a new passage. stop, banned: ids, of <end> and of
+    the other special tokens; give yours where the tokenizer is not
+    train_tokenizer's. The other arguments as in stream.
+    `"".join(generate(...))` is the whole.
     """
     if not isinstance(prompt, str):
         kind = type(prompt).__name__
@@ -149,13 +153,24 @@ def generate(
     check_tokenizer(tokenizer)
     ids = tokenizer.encode(prompt, add_special_tokens=False).ids or [END]
     stop = ids_of("stop", stop)  # an iterator serves only once
-    choice |= dict(max_new_tokens=max_new_tokens, stop=stop, banned=banned)
+    drawn = stream(
+        decoder,
+        [ids],
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        stop=stop,
+        banned=banned,
+        seed=seed,
+        cached=cached,
+    )
     tail = ids[-1:]  # tokens to decode; `text` of them was handed out
-    if tail == [UNK]:  # decoded to nothing, and the next word needs a space
-        tail = [len(SPECIAL_TOKENS)]  # as behind any word
+    if tail == [UNK]:  # it decodes to nothing: any word in its place
+        tail = [len(SPECIAL_TOKENS)]
     text = tokenizer.decode(tail)
     spaced = prompt[-1:].isspace() and not text[-1:].isspace()
-    for token in stream(decoder, [ids], **choice):
+    for token in drawn:
         if int(token) in stop:
             break
         tail.append(int(token))

@@ -80,7 +80,8 @@ def _check_memory(
             if not fits:
                 raise ValueError(
                     f"optimizers: {key} of parameter {index} has shape "
-                    f"{tuple(tensor.shape)} in the checkpoint, which does not fit"
+                    f"{tuple(tensor.shape)} in the checkpoint, which does "
+                    "not fit"
                 )
 
 
@@ -168,7 +169,8 @@ def _write_run(
         raise FloatingPointError(
             f"{wrong} was no longer finite after step {step - 1} (batch "
             f"{step - 1}, both from 0; learning_rate "
-            f"{run.get('learning_rate')} at most); earlier checkpoints are kept"
+            f"{run.get('learning_rate')} at most); earlier checkpoints are "
+            "kept"
         )
     evaluations = [
         (int(at), float(value)) for at, value in history.evaluations
@@ -451,8 +453,9 @@ class Checkpoints(_Resumable):
     folder: where they are kept. every: steps between two. keep: how many of
     the newest stay. settings: what else must be the same when the run goes
     on, as JSON can hold it. Of optimizers the memory is kept, in tensors; a
-    scheduler is the caller's to set to the step. As a context (`with`) it makes Ctrl-C and SIGTERM
-    save and then end the run. Raises OSError at once if it cannot write there.
+    scheduler is the caller's to set to the step. As a context (`with`) it
+    makes Ctrl-C and SIGTERM save and then end the run. Raises OSError at once
+    if it cannot write there.
     """
 
     def due(self, step: int, last: bool) -> bool:

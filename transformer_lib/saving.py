@@ -361,7 +361,7 @@ def _differs(model: nn.Module, twin: nn.Module) -> str | None:
 
 # %% ../chapters/26_saving.ipynb #c25-071
 def _to_8_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as whole numbers from -127 to 127, with a scale for each row."""
+    """Matrices as whole numbers from -127 to 127, each row with a scale."""
     small = {}
     for name, tensor in tensors.items():
         tensor = tensor.float()  # one precision for the whole model

@@ -424,8 +424,8 @@ def cell_text(cell: Any, where: str) -> str:
     """A cell as text, "" for null and NaN; ValueError for more than one."""
     if isinstance(cell, (list, dict)):
         raise ValueError(
-            f"{where}: holds a list or an object, no text; in JSON each row is "
-            "an object (pandas: orient='records')"
+            f"{where}: holds a list or an object, no text; in JSON each row "
+            "is an object (pandas: orient='records')"
         )
     missing = cell is None or cell != cell
     return "" if missing else one_form(str(cell), where).strip()

@@ -446,7 +446,7 @@ def test_of_several_losses_the_right_step_is_named():
         ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0"),
         ({"evaluate_every": 0}, "evaluate_every must be a whole number, at least 1, got 0"),
         ({"muon": -0.1}, "muon must be at least 0, got -0.1"),
-        ({"muon": "yes"}, "muon must be a plain number, got 'yes'"),
+        ({"muon": "yes"}, "muon must be at least 0, got 'yes'"),
         ({"average": 1.1}, "average must be from 0 to 1, got 1.1"),
         ({"average": True}, "average must be from 0 to 1, got True"),
         ({"average": "0.2"}, "average must be from 0 to 1, got '0.2'"),

@@ -269,7 +269,7 @@ def stack(layers, C=64, H=2):
 
 @pytest.mark.parametrize("std", [0.02, 0.1])
 @pytest.mark.parametrize("layers", [1, 3, 8])
-def test_initialise_standard_deviations(layers, std):
+def test_init_weights_standard_deviations(layers, std):
     torch.manual_seed(0)
     model = stack(layers)
     for parameter in model.parameters():
@@ -291,7 +291,7 @@ def test_initialise_standard_deviations(layers, std):
     assert writing == 2 * layers
 
 
-def test_initialise_uses_std_002_unless_told_otherwise():
+def test_init_weights_uses_std_002_unless_told_otherwise():
     torch.manual_seed(0)
     model = stack(2)
     init_weights(model, 2)
@@ -299,7 +299,7 @@ def test_initialise_uses_std_002_unless_told_otherwise():
     assert model["words"].weight.std().item() == pytest.approx(0.02, rel=0.03)
 
 
-def test_initialise_repeats_with_its_seed():
+def test_init_weights_repeats_with_its_seed():
     model = stack(2)
     torch.manual_seed(3)
     init_weights(model, 2)
@@ -310,7 +310,7 @@ def test_initialise_repeats_with_its_seed():
         assert torch.equal(parameter, before[name]), name
 
 
-def test_initialise_takes_linear_maps_without_bias():
+def test_init_weights_takes_linear_maps_without_bias():
     model = nn.Sequential(nn.Linear(30, 30, bias=False))
     init_weights(model, 1)
     assert model[0].weight.std() < 0.03
@@ -346,7 +346,7 @@ def test_untrained_model_gives_all_tokens_about_the_same_probability():
 
 
 @pytest.mark.parametrize(("layers", "std"), [(0, 0.02), (-1, 0.02), (2, -0.1)])
-def test_initialise_refuses_what_cannot_be(layers, std):
+def test_init_weights_refuses_what_cannot_be(layers, std):
     with pytest.raises(ValueError) as error:
         init_weights(stack(1), layers, std=std)
     name, value, low = ("std", std, 0) if std < 0 else ("num_layers", layers, 1)

@@ -10,8 +10,8 @@ from torch.testing import assert_close
 from transformer_lib.batches import Windows
 from transformer_lib.classifier import Classifier, EncoderClassifier
 from transformer_lib.decoder import Decoder
-from transformer_lib.encoder import Encoder
 from transformer_lib.devices import choose_precision
+from transformer_lib.encoder import Encoder
 from transformer_lib.optimizers import (
     Muon,
     WeightAverage,

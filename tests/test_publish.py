@@ -653,7 +653,7 @@ def test_the_example_of_the_readme_runs():
     assert names["log_probs"].shape == (2, 3)
 
 
-def test_the_table_of_what_was_tested_is_what_was_stored(tmp_path):
+def test_the_table_of_what_was_tested_takes_what_was_stored_and_keeps_other_rows(tmp_path):
     row = {
         "version": "3.13.0",
         "torch": "2.13.0",
@@ -673,14 +673,25 @@ def test_the_table_of_what_was_tested_is_what_was_stored(tmp_path):
         },
         "none": {**row, "result": "no venv: it is missing", "when": "2026-11-25"},
     }
-    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text("utf-8"), "utf-8")
+    by_hand = [
+        "| 3.9.1 | 2.13.0 | one NVIDIA H200 | all | 1 failed | 35 | 2026-11-24 |",
+        "| 3.13.0 | 2.13.0 |  | all chapters | passed | 800 | 2026-11-25 0a1b2c3 |",
+        "| 3.13.0 | 2.7 |  | all chapters | passed | 700 | 2026-11-25 |",
+    ]
+    table = tested.HEAD + "\n".join(by_hand)
+    text = tested.BLOCK.sub(
+        lambda m: f"{m[1]}{table}\n{m[2]}", (ROOT / "README.md").read_text("utf-8")
+    )
+    (tmp_path / "README.md").write_text(text, "utf-8")
     for _ in range(2):  # and again
         tested.write(results, tmp_path / "README.md")
     text = (tmp_path / "README.md").read_text("utf-8")
     rows = text.split("<!-- tested")[1].split("<!-- /tested")[0].splitlines()[3:]
     assert rows == [
         "| 3.9.1 | 2.13.0 | kernels of AVX2 | all | 2 failed | 900 | 2026-11-25 |",
+        by_hand[0],
         "| 3.13.0 | 2.13.0 |  | all chapters | passed | 900 | 2026-11-26 1a2b3c4 |",
+        by_hand[2],
     ]
 
 

@@ -23,6 +23,8 @@ CHAPTERS = notebooks.chapters()
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 MOST_UNCHECKED = 30  # cells, in all chapters together
 code_cells = functools.cache(notebooks.code_cells)  # many tests look at them, none changes them
+WIDEST = 79  # characters of a line of code
+LONG, MOST_LONG = 30, 0.1  # lines of a cell; the share of longer ones among the cells shown
 MOST_LINES = 65  # of a function of the package, its docstring included
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -73,6 +75,23 @@ def test_no_cell_is_kept_from_the_formatter(path):
     assert not [
         cell.source for cell in code_cells(path) if re.search(r"# fmt: (skip|off)", cell.source)
     ]
+
+
+def shown_cells(path):
+    """The code cells that a reader of the page sees."""
+    return [cell for cell in code_cells(path) if "remove-cell" not in cell.metadata.get("tags", [])]
+
+
+@every_chapter
+def test_lines_of_code_are_narrow(path):
+    lines = [(cell.id, line) for cell in shown_cells(path) for line in cell.source.splitlines()]
+    assert [(cell, line) for cell, line in lines if len(line) > WIDEST] == []
+
+
+def test_nine_cells_in_ten_are_short():
+    lengths = [len(cell.source.split("\n")) for path in CHAPTERS for cell in shown_cells(path)]
+    long = sum(length > LONG for length in lengths)
+    assert long <= MOST_LONG * len(lengths), f"{long} of {len(lengths)} cells"
 
 
 @pytest.mark.parametrize(
@@ -274,6 +293,21 @@ def test_no_module_imports_itself_by_way_of_others():
     assert imports.circles({"a": ["b"], "b": ["c"], "c": ["a"], "d": []}) == ["a", "b", "c"]
 
 
+def test_the_drawing_of_the_imports_sees_every_kind_of_import(tmp_path):
+    sources = {
+        "a": "from .b import x",
+        "b": "def f():\n    from transformer_lib.c import x",
+        "c": "if True:\n    import transformer_lib.d",
+        "d": "from . import e",
+        "e": "def f():\n    from transformer_lib import a, Decoder",
+        "f": "import a, numpy.b\nfrom c import d",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    drawn = imports.drawing(tmp_path)
+    assert drawn == {"a": ["b"], "b": ["c"], "c": ["d"], "d": ["e"], "e": ["a"], "f": []}
+
+
 def test_the_drawing_of_the_imports_has_a_row_for_each_module():
     rows = imports.as_text(imports.drawing(ROOT / "transformer_lib")).splitlines()
     assert sorted(row.split()[0] for row in rows) == [module.stem for module in MODULES]
@@ -340,7 +374,6 @@ def test_landing_page_draws_the_model_of_the_package():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_chapter_runs_as_in_colab():
     done = subprocess.run(
         [sys.executable, "-m", "tools.colab_check", "chapters/07_feed_forward.ipynb"],

@@ -146,7 +146,7 @@ def test_no_flipped_bit_changes_what_is_read(tmp_path):
         except ValueError:
             refused += 1
             continue
-        if said:  # {} is refused by check_run: it was not written by a run
+        if said:  # {} is refused: it was not written by a run
             assert said == note and found.keys() == tensors.keys()
             assert all(torch.equal(found[name], tensors[name]) for name in tensors)
     assert refused > 7 * len(good)

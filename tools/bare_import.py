@@ -15,7 +15,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 
 PACKAGE = "transformer_lib"
-HELP = re.compile(r"(pip )?install", re.IGNORECASE)
+HELP = re.compile("install", re.IGNORECASE)
 
 
 def normal(name):

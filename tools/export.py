@@ -22,7 +22,7 @@ from pathlib import Path
 from nbdev.export import nb_export
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
-from tools import notebooks  # noqa: E402
+from tools import notebooks
 
 ROOT = Path(__file__).parents[1]
 EXPORTS = {"export", "exporti"}  # the second keeps its names out of `__all__`

@@ -3,7 +3,7 @@
     python tools/imports.py
 
 Each module stands below all that it imports, so an arrow back up would be a circle, and there is none.
-The number before a module is its height: one more than that of the highest module it imports.
+The number behind a module is its height: one more than that of the highest module it imports.
 """
 
 import ast
@@ -12,14 +12,25 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "transformer_lib"
 
 
+def imported(node):
+    """The full names that an import, of a module at the top of its package, may stand for."""
+    if isinstance(node, ast.Import):
+        return [name.name for name in node.names]
+    if isinstance(node, ast.ImportFrom):
+        home = ".".join(filter(None, [PACKAGE.name if node.level else "", node.module]))
+        return [home, *(f"{home}.{name.name}" for name in node.names)]
+    return []
+
+
 def drawing(package):
-    """For each module the names of the modules that it imports when it is loaded."""
+    """For each module the names of the modules that it imports, at its top or in a function."""
+    paths = sorted(package.glob("[!_]*.py"))
+    full = {f"{PACKAGE.name}.{path.stem}": path.stem for path in paths}
     found = {}
-    for path in sorted(package.glob("[!_]*.py")):
-        body = ast.parse(path.read_text("utf-8")).body
-        found[path.stem] = sorted(
-            {node.module for node in body if isinstance(node, ast.ImportFrom) and node.level == 1}
-        )
+    for path in paths:
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        names = {name for node in nodes for name in imported(node)}
+        found[path.stem] = sorted(full[name] for name in names & full.keys())
     return found
 
 

@@ -33,11 +33,11 @@ AVX2 = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
 }
 ALL = ("chapters", "tests")
-# Beside what every Python gets: name, settings, PyTorch. They are tried on the newest Python of 3.11.
+# Beside what every Python gets: name, settings. They are tried on the newest Python of 3.11.
 MORE = (
-    ("avx2", AVX2, None),
-    ("threads2", {"OMP_NUM_THREADS": "2"}, None),
-    ("avx2-threads2", {**AVX2, "OMP_NUM_THREADS": "2"}, None),
+    ("avx2", AVX2),
+    ("threads2", {"OMP_NUM_THREADS": "2"}),
+    ("avx2-threads2", {**AVX2, "OMP_NUM_THREADS": "2"}),
 )
 
 
@@ -60,7 +60,7 @@ def rows():
         for path, version in found.items()
     ]
     middle = [row for row in made if row["version"].startswith("3.11.")] or made
-    for name, settings, _ in MORE:
+    for name, settings in MORE:
         made.append({**middle[-1], "name": name, "settings": settings})
     made.append({**middle[-1], "name": "oldest-torch", "torch": oldest_torch()})
     return made

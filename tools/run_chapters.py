@@ -23,7 +23,7 @@ import nbclient
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
-from tools import notebooks, pictures, warm_kernels  # noqa: E402
+from tools import notebooks, pictures, warm_kernels
 
 # What the kernels are told, where the caller did not say otherwise.
 KERNEL = {

@@ -11,7 +11,7 @@ from pybtex.database import parse_file
 from pybtex.richtext import Text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # also when started as a script
-from tools import notebooks  # noqa: E402
+from tools import notebooks
 
 ROOT = Path(__file__).parents[1]
 START = re.compile(r"(?m)^(`{3,}|:{3,})\{solution-start\}")

@@ -1,5 +1,6 @@
 """Write README's table "Tested with" from what `make matrix` stored: `python -m tools.tested`.
 
+A row takes the place of the one of the same Python, PyTorch, settings and tests; all others stay, also those written by hand.
 A row that was not run stands in no table: what is there was run, on the day that is named.
 """
 
@@ -29,30 +30,43 @@ def said(settings):
     return ", ".join(filter(None, words))
 
 
-def table(results):
-    """The rows of a stored matrix as a table, the oldest Python first."""
-
-    def order(row):
-        return [int(part) for part in re.findall(r"\d+", row["version"])], said(row["settings"])
+def lines(results):
+    """The rows of a stored matrix as lines of a table."""
 
     def result(row):
         return f"{len(row['failed'])} failed" if row.get("failed") else row["result"]
 
-    lines = [
+    return [
         f"| {row['version']} | {row['torch']} | {said(row['settings'])} | {row.get('what', 'all')} "
-        f"| {result(row)} | {row.get('passed', 0)} | {' '.join(row['when'].split()[:2])} |\n"
-        for row in sorted(results.values(), key=order)
+        f"| {result(row)} | {row.get('passed', 0)} | {' '.join(row['when'].split()[:2])} |"
+        for row in results.values()
         if row["result"] in ("passed", "failed")
     ]
-    return HEAD + "".join(lines)
+
+
+def table(old, new):
+    """Lines of a table and newer ones as one table, the oldest Python first."""
+
+    def cells(line):
+        return [cell.strip() for cell in line.split("|")[1:-1]]
+
+    def order(line):
+        version, _, settings, *_ = cells(line)
+        return [int(part) for part in re.findall(r"\d+", version)], settings
+
+    rows = {tuple(cells(line)[:4]): line for line in [*old, *new]}
+    return HEAD + "".join(line + "\n" for line in sorted(rows.values(), key=order))
 
 
 def write(results, readme):
     """Put the table into README, between its two marks."""
     text = readme.read_text("utf-8")
-    if not BLOCK.search(text):
+    block = BLOCK.search(text)
+    if not block:
         sys.exit(f"{readme.name} has no place for the table: <!-- tested: --> and <!-- /tested -->")
-    readme.write_text(BLOCK.sub(lambda m: m[1] + table(results) + m[2], text), "utf-8")
+    old = block[0].splitlines()[3:-1]  # behind the mark and the two lines of the head
+    made = block[1] + table(old, lines(results)) + block[2]
+    readme.write_text(text.replace(block[0], made), "utf-8")
 
 
 if __name__ == "__main__":

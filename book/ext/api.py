@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tools import notebooks  # noqa: E402
+from tools import notebooks
 
 MARKER = "<!-- modules -->"
 

@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tools import notebooks  # noqa: E402
+from tools import notebooks
 
 MARKERS = ("<!-- exercises -->", "<!-- minutes -->")
 EXERCISE = re.compile(
     r"(?ms)^(?P<fence>`{3,}|:{3,})\{exercise(?:-start)?\}[ \t]*(?P<title>[^\n]*)\n:label: (?P<label>\S+)\n"
     r"(?P<statement>.*?)^(?P=fence)[ \t]*$"
 )
-SOLUTION = re.compile(r"(?ms)^(`{3,}|:{3,})\{solution-start\}.*?\{solution-end\}")
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 REPAIR = re.compile(r"(?i)\b(?:bugs?|broken|repair|find the)\b")
 ASKED = re.compile(r"^Write|\bWrite `\w+\(")

@@ -10,7 +10,7 @@ from pathlib import Path
 from docutils import nodes
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tools import notebooks  # noqa: E402
+from tools import notebooks
 
 PACKAGE = {"export", "exporti"}  # what tools/export.py puts into the package
 

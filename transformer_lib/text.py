@@ -261,25 +261,29 @@ def check_texts(texts: Any, name: str = "texts") -> list[str]:
     return checked
 
 # %% ../chapters/01_text.ipynb #c01-055
-UNSPACED = (  # Thai and Lao, Burmese, Khmer, kana, Chinese characters
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff"
+UNSPACED = (  # Thai, Lao, Tibetan and Burmese, Khmer, Tai, Balinese, Javanese
+    "\u0e00-\u109f\u1780-\u17ff\u1950-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff"
+    "\uaa60-\uaadf\u3005-\u3007\u3040-\u312f\u31a0-\u31ff\uff66-\uff9f"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
+)  # at the end kana, bopomofo, Chinese characters
 
 
 def count_words(texts: Iterable[str]) -> int | None:
     """How many words the texts have, counted at the spaces.
 
     None if more than a tenth of the characters belong to a writing that puts
-    no spaces between words.
+    no spaces between words, or if the words had more than 50 letters (DNA).
     """
-    words = characters = unspaced = 0
+    words = characters = unspaced = letters = 0
     for text in check_texts(texts):
-        words += len(text.split())
+        found = text.split()
+        words += len(found)
+        letters += sum(map(len, found))
         characters += len(text)
         if not text.isascii():
             unspaced += len(re.findall(f"[{UNSPACED}]", text))
-    return None if unspaced > 0.1 * characters else words
+    spaced = unspaced <= 0.1 * characters and letters <= 50 * words
+    return words if spaced else None
 
 # %% ../chapters/01_text.ipynb #c01-059
 PORTION = 1 << 20  # characters

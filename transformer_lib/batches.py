@@ -151,7 +151,7 @@ def bucketed(
     return torch.cat(alike).view_as(order)
 
 # %% ../chapters/04_batches.ipynb #c04-065e
-def check_labelled(passages: Any, labels: Any) -> None:
+def check_known_labels(passages: Any, labels: Any) -> None:
     """ValueError unless these are passages, each with one of the labels."""
     for name, value in {"passages": passages, "labels": labels}.items():
         row = hasattr(value, "__getitem__") and np.iterable(value)
@@ -180,7 +180,7 @@ def encode_labels(
     passages: Sequence[Passage], labels: Sequence[str]
 ) -> Int[Tensor, "n"]:
     """Each passage's label as its index in `labels`."""
-    check_labelled(passages, labels)
+    check_known_labels(passages, labels)
     number = {str(label): i for i, label in enumerate(labels)}
     return torch.tensor([number[str(passage.label)] for passage in passages])
 

@@ -114,7 +114,7 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Learn a vocabulary from texts.
 
-    kind: "char" (one token a character), "word" (words and punctuation) or
+    kind: "char" (one token per character), "word" (words and punctuation) or
     "bpe" (byte pairs, Sennrich et al. 2016). vocab_size: the largest number
     of tokens, the four special ones included.
     Returns a tokenizers.Tokenizer: .encode(text).ids, .decode(ids),

@@ -83,7 +83,7 @@ class MultiHeadAttention(nn.Module):
             keys = cache.length + x.shape[1]  # past + T
             check_padding_mask(padding_mask, len(x), keys, x)
             k, v = cache.append(k, v)  # (B, H, past + T, D)
-        head = self.heads[0]
+        head: Any = self.heads[0]
         p = head.dropout.p if head.dropout.training else 0.0
         out = attention(q, k, v, head.causal, padding_mask, p)  # (B, H, T, D)
         return out.transpose(1, 2).flatten(2)

@@ -6,16 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 from accelerate import Accelerator
-from accelerate.utils import parse_flag_from_env, set_seed
+from accelerate.utils import set_seed
 from jaxtyping import Float
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from .checks import check_decoder, check_kind, check_schedule
 from .checks import check_whole_numbers
@@ -223,6 +221,9 @@ def _evaluated(run, evaluate: Callable[..., SupportsFloat]) -> float:
     return value
 
 # %% ../chapters/11_training.ipynb #c11-078p
+from typing import Protocol, runtime_checkable
+
+
 @runtime_checkable
 class Checkpointing(Protocol):
     """What train asks of its checkpoints."""
@@ -285,6 +286,10 @@ def train(
     return history
 
 # %% ../chapters/11_training.ipynb #c11-077p
+from accelerate.utils import parse_flag_from_env
+from tqdm.auto import tqdm
+
+
 class _Progress:
     """The losses of a run as they come in, their check, and the bar."""
 

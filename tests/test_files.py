@@ -57,10 +57,46 @@ def test_a_folder_is_read_in_order_and_only_its_texts(tmp_path):
 
 def test_what_nobody_meant_is_left_out_of_a_folder(tmp_path):
     folder = tmp_path / ".hidden parent"  # what was asked for is read, whatever its name
-    for name in ("a.txt", "._a.txt", ".venv/b.txt", "node_modules/m/README.md", "__MACOSX/a.txt"):
+    left_out = "._a.txt", ".venv/b.txt", "node_modules/m/README.md", "__MACOSX/a.txt", "~$a.txt"
+    left_out += "env/pyvenv.cfg", "env/share/a.txt", "conda/conda-meta/a.txt", "conda/b.txt"
+    left_out += "a.egg-info/SOURCES.txt", "b.dist-info/LICENSE.txt", "@eaDir/a.txt"
+    for name in ("a.txt", *left_out):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     assert [p.text for p in read_text(folder)] == ["a.txt"]
+    assert files.of_folder(folder) == "1 of 1 files are read"
+    assert [p.text for p in read_text(folder / "env")] == ["env/share/a.txt"]  # asked for
+
+
+def test_what_of_a_folder_is_not_read_is_said(tmp_path):
+    for name in ("a.txt", "b.md", "c.ORG", "d.org", "Makefile", *(f"e.{i}" for i in range(9))):
+        (tmp_path / name).write_text("a b")
+    said = "2 of 14 files are read (.txt, .md); not: 2 .org, 1 "
+    assert files.of_folder(tmp_path).startswith(said) and files.of_folder(tmp_path).endswith(" ...")
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("a.csv", "text,label\na b,c\n"),
+        ("a.jsonl", '{"text": "a b"}'),
+        ("a.txt", '\n{"text": "a b"}'),
+        ("a.txt", "<!DOCTYPE html>\n<p>a b"),
+        ("f/a.md", "<html>a b"),
+    ],
+)
+def test_what_is_more_than_text_is_learned_with_a_warning(tmp_path, name, content):
+    (tmp_path / "f").mkdir()
+    (tmp_path / name).write_text(content)
+    with pytest.warns(UserWarning, match="a.* is read as plain text, with its columns or tags"):
+        assert read_text(tmp_path / Path(name).parts[0])[0].text == content.strip()
+
+
+def test_a_closed_input_is_said_to_be(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    for read in (read_text, read_table):
+        with pytest.raises(ValueError, match="stdin is closed"):
+            read("-")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +117,10 @@ def test_what_nobody_meant_is_left_out_of_a_folder(tmp_path):
         (b"PAR1 and more PAR1", "is no text, it is a Parquet file"),
         (b"\xef\xbb\xbf\xef\xbb\xbf", "there is no text in"),
         (b"\x89PNG\r\n\x1a\n", "is no text, it is a PNG file"),
+        (b"\x93NUMPY\1\0v\0", "is no text, it is a NumPy file"),
+        (b"\x80\4\x95\3\0", "is no text, it is a pickle file"),
+        (b"PK\5\6\0\0", "is no text, it is a zip file"),
+        (b"ARROW1\0\0", "is no text, it is a Feather"),
         (b"\x28\xb5\x2f\xfd\x04\x58", "is no text, it is a zstd file"),
         (b"7z\xbc\xaf\x27\x1c\0\4", "is no text, it is a 7z file"),
         (b"\xed\xa0\xbd", "is not UTF-8 text"),  # half a character, as some programs write it
@@ -380,6 +420,9 @@ def test_the_advice_for_another_encoding_can_be_typed(tmp_path):
     (tmp_path / "my book.txt").write_bytes("né".encode("latin-1"))
     with pytest.raises(ValueError, match=r"-t UTF-8 '.*my book.txt' > new.txt"):
         read_text(tmp_path / "my book.txt")
+    (tmp_path / "a.csv").write_bytes("text,label\nné,x".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"-t UTF-8 .*a.csv > new.csv"):
+        read_table(tmp_path / "a.csv")
 
 
 def test_a_disk_without_room_is_no_network_without_a_way(server, tmp_path, monkeypatch):

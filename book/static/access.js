@@ -54,6 +54,13 @@
       button.setAttribute("aria-label", `Show or hide: ${button.parentElement.textContent.trim()}`);
   };
 
+  // The link to the first page stands in a landmark, as all that is read does.
+  const placeLogo = () => {
+    const place = document.querySelector(".navbar-brand.logo")?.parentElement;
+    place?.setAttribute("role", "navigation");
+    place?.setAttribute("aria-label", "First page");
+  };
+
   // A figure that a narrow screen makes smaller can be opened at its own size; the style sheet shows the link there.
   const linkFigures = () => {
     for (const caption of document.querySelectorAll("article figure > figcaption")) {
@@ -105,6 +112,7 @@
   window.addEventListener("load", () => {
     nameControls();
     nameSolutions();
+    placeLogo();
     linkFigures();
     reachBoxes();
     const widgets = document.querySelectorAll(".cell_output");

@@ -200,5 +200,5 @@
     });
   }
 
-  live.learns = { html, attach, show, example, patient };
+  live.learns = { RATES, html, attach, show, example, patient };
 });

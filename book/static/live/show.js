@@ -9,7 +9,12 @@
   const escape = (text) => String(text).replace(/[&<>"']/g, (sign) => SIGNS[sign]);
 
   // A token as one can see it: a space and an end of line have signs of their own, and no token turns its neighbours.
-  const visible = (token) => token === "" ? "∅" : token.replace(/ /g, "·").replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍");
+  // A token of which nothing can be seen shows its code.
+  const code = (sign) => "U+" + sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+  const visible = (token) => {
+    const text = token === "" ? "∅" : token.replace(/ /g, "·").replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍");
+    return /[^\p{Cc}\p{Cf}\p{Z}]/u.test(text) ? text : Array.from(text, code).join(" ");
+  };
   const word = (token) => `<bdi>${escape(visible(token))}</bdi>`;
 
   const digits = (x, n = 2) => (x < 0 && Number(x.toFixed(n)) === 0 ? (0).toFixed(n) : x.toFixed(n)).replace("-", "−");

@@ -7,6 +7,7 @@ import base64
 import functools
 import itertools
 import json
+import math
 import os
 import random
 import re
@@ -403,7 +404,7 @@ def test_twenty_steps_end_at_the_weights_of_pytorch():
         assert float((got - parameter).abs().max().detach()) < 1e-3, name
 
 
-def test_training_makes_twenty_steps_a_second():
+def test_training_makes_twenty_steps_a_second(record_property):
     """One layer, 32 wide, context 32, batch 8; by the processor's time, so that other work does not count."""
     seconds = node("""
         const sizes = {vocab_size: 70, block_size: 32, embedding_dim: 32, num_heads: 4, num_layers: 1};
@@ -416,7 +417,7 @@ def test_training_makes_twenty_steps_a_second():
         run(40);
         const {user, system} = process.cpuUsage(before);
         return (user + system) / 1e6 / 40;""")
-    print(f"{1 / seconds:.0f} steps a second")
+    record_property("measured", f"{1 / seconds:.0f} steps of training a second")
     assert seconds < 1 / 20
 
 
@@ -611,6 +612,17 @@ def test_a_short_text_cannot_be_learned():
     assert "too short" in said and "at least 340 are needed" in said
 
 
+def test_a_rate_that_is_too_high_is_named_in_the_page():
+    rate = re.search(r"rate to ([\d.]+)", (ROOT / "book/live/learns.md").read_text("utf-8"))[1]
+    held, grams, rates = node(
+        """const lesson = new live.Lesson(live.counting()), held = [];
+        for (let n = 0; n < 100; n++) lesson.step(data);
+        return [lesson.evaluate(), lesson.baseline().loss, live.learns.RATES];""",
+        float(rate), COMPUTING + DRAWING,
+    )  # fmt: skip
+    assert held > 4 * grams and float(rate) in rates
+
+
 # ---- What the pages say -------------------------------------------------------------------------------------------------
 
 
@@ -679,6 +691,12 @@ def test_a_text_is_shortened_between_its_characters():
     parts = COMPUTING + DRAWING
     assert node(script, "a😀😀😀b", parts) == ["a😀…", "…😀b"]
     assert node(script, "a😀b", parts) == ["a😀b", "a😀b"]
+
+
+def test_a_token_of_which_nothing_is_seen_shows_its_code():
+    tokens = ["", " a", "\u200b", "\ufeff\xad", "\u200d👩"]
+    shown = node("return data.map(live.draw.visible);", tokens, COMPUTING + DRAWING)
+    assert shown == ["∅", "·a", "U+200B", "U+FEFF U+00AD", "\u200d👩"]
 
 
 @pytest.mark.parametrize("how", ["silent", "silent later", "{}", "null"])
@@ -905,12 +923,12 @@ def test_the_view_of_maps_is_the_one_of_the_package():
         assert text == getattr(seeing_attention, name) and len(text) > 1000
 
 
-def test_scripts_take_at_most_150_kilobytes():
+def test_scripts_take_at_most_150_kilobytes(record_property):
     from book.ext.live import view_of_maps
 
     total = sum(path.stat().st_size for path in LIVE.glob("*.js"))
     total += sum(map(len, view_of_maps().values()))
-    print(f"scripts: {total / 1000:.0f} kB")
+    record_property("measured", f"scripts: {total / 1000:.0f} kB")
     assert total <= 150_000
 
 
@@ -1219,8 +1237,7 @@ def test_pages_are_accessible_with_everything_open(open_page, name, theme):
         )
     options = {"resultTypes": ["violations"], "preload": False}
     found = Axe().run(page, options=options).response["violations"]
-    serious = [v for v in found if v["impact"] in ("serious", "critical")]
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in serious] == []
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
 
 
 @pytest.mark.slow
@@ -1343,7 +1360,7 @@ def test_a_text_that_is_too_short_and_a_rate_that_is_too_high_are_said(open_page
 
 
 @pytest.mark.slow
-def test_the_page_answers_while_the_model_learns(open_page):
+def test_the_page_answers_while_the_model_learns(open_page, record_property):
     page = open_page("learns")
     part(page, "learner").locator(".live-run").click()
     part(page, "learner").get_by_text(re.compile(r"Step \d+, loss")).wait_for(timeout=30000)
@@ -1356,7 +1373,7 @@ def test_the_page_answers_while_the_model_learns(open_page):
         }
         return longest;
     }""")
-    print(f"the longest wait while a model learns: {longest:.0f} ms")
+    record_property("measured", f"the longest wait while a model learns: {longest:.0f} ms")
     assert longest < 1000
 
 
@@ -1373,36 +1390,40 @@ def test_pages_work_as_files(open_page, html):
     box.get_by_text(re.compile(r"Step \d+, loss")).wait_for(timeout=30000)
 
 
+READY = """async () => {
+    const began = performance.now(), box = document.querySelector("[data-live=generator]");
+    box.querySelector(".live-load").click();
+    while (box.querySelector(".live-go").disabled) await new Promise(resolve => setTimeout(resolve, 10));
+    return (performance.now() - began) / 1000;
+}"""
+
+
 @pytest.mark.slow
-def test_ready_on_a_slow_line_and_a_slow_processor(open_page):
-    """10 Mbit a second and a processor slowed four times; the figures are printed, the bounds allow for other work."""
-    page = open_page("answers")
-    line = page.context.new_cdp_session(page)
-    slow = {
-        "offline": False,
-        "latency": 40,
-        "downloadThroughput": 1.25e6,
-        "uploadThroughput": 1.25e6,
-    }
-    line.send("Network.emulateNetworkConditions", slow)
-    line.send("Emulation.setCPUThrottlingRate", {"rate": 4})
-    seconds = page.evaluate("""async () => {
-        const began = performance.now(), box = document.querySelector("[data-live=generator]");
-        box.querySelector(".live-load").click();
-        while (box.querySelector(".live-go").disabled) await new Promise(resolve => setTimeout(resolve, 10));
-        return (performance.now() - began) / 1000;
-    }""")
-    line.send("Emulation.setCPUThrottlingRate", {"rate": 1})
-    box = load(page, "classifier")
+def test_ready_on_a_slow_line_and_a_slow_processor(open_page, record_property):
+    """10 Mbit a second and a processor slowed four times; of three tries the best, since other work slows them."""
+    seconds, slow = math.inf, dict(offline=False, latency=40)
+    slow |= dict.fromkeys(("downloadThroughput", "uploadThroughput"), 1.25e6)
     for _ in range(3):
+        page = open_page("answers")
+        line = page.context.new_cdp_session(page)
+        line.send("Network.emulateNetworkConditions", slow)
+        line.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        seconds = min(seconds, page.evaluate(READY))
+        line.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        if seconds < 3:
+            break
+    box = load(page, "classifier")
+
+    def said(pattern):
+        box.locator(".live-status").evaluate("e => (e.textContent = '')")
         box.locator(".live-go").click()
-    classified = int(re.search(r"(\d+) ms", box.locator(".live-status").inner_text())[1])
+        box.get_by_text(re.compile(pattern)).wait_for(timeout=20000)
+        return int(re.search(pattern, box.locator(".live-status").inner_text())[1])
+
+    classified = min(said(r"(\d+) ms") for _ in range(5))
     box = part(page, "generator")
-    box.locator(".live-status").evaluate("e => (e.textContent = '')")
-    box.locator(".live-go").click()
-    box.get_by_text(re.compile("tokens? in .* a second")).wait_for(timeout=20000)
-    rate = int(re.search(r"(\d+) a second", box.locator(".live-status").inner_text())[1])
-    print(
-        f"ready in {seconds:.1f} s; a sentence and its maps in {classified} ms; {rate} tokens a second"
-    )
-    assert seconds < 9 and classified < 500 and rate >= 30
+    box.locator(".live-example").nth(1).click()  # of this one the model writes more than a few
+    rate = max(said(r"tokens? in .* (\d+) a second") for _ in range(3))
+    measured = f"ready in {seconds:.1f} s, a sentence and its maps in {classified} ms, {rate} tokens a second"
+    record_property("measured", measured)
+    assert seconds < 3 and classified < 100 and rate >= 30

@@ -79,7 +79,8 @@ def test_tests_begin_with_format_and_types_which_cover_everything():
 
 @pytest.mark.slow
 def test_pytest_says_which_file_is_done_of_how_many(tmp_path):
-    (tmp_path / "test_a.py").write_text("def test_1(): pass\ndef test_2(): pass\n")
+    first = "def test_1(record_property): record_property('measured', '7 steps a second')\n"
+    (tmp_path / "test_a.py").write_text(first + "def test_2(): pass\n")
     (tmp_path / "test_b.py").write_text("def test_3(): assert False\n")
     for more in ([], ["--numprocesses", "2", "--dist", "loadfile"]):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tools.progress", "-c", os.devnull]
@@ -92,7 +93,7 @@ def test_pytest_says_which_file_is_done_of_how_many(tmp_path):
         lines = re.findall(r"  file \d of .*", done.stdout)
         assert len(lines) == 2 and lines[0].startswith("  file 1 of 2 at 0:")
         assert lines[1].startswith("  file 2 of 2 at ") and done.returncode == 1
-        assert re.search(r"test_a.py: 2 passed, \d+ s", "".join(lines))
+        assert re.search(r"test_a.py: 2 passed, \d+ s\n    7 steps a second\n", done.stdout)
         assert re.search(r"test_b.py: 1 failed, \d+ s", "".join(lines))
         assert "assert False" in done.stdout
 

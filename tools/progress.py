@@ -1,4 +1,7 @@
-"""Say while pytest runs which files are done, of how many, and how long each took: `pytest -p tools.progress`."""
+"""Say while pytest runs which files are done, of how many, and how long each took: `pytest -p tools.progress`.
+
+What a test has measured, and says with `record_property("measured", ...)`, stands below its file.
+"""
 
 import time
 from collections import Counter
@@ -19,6 +22,7 @@ class Progress:
     def __init__(self, config):
         self.config, self.left, self.files, self.done = config, Counter(), 0, 0
         self.seconds, self.outcomes, self.started = Counter(), {}, time.perf_counter()
+        self.measured = {}
 
     def expect(self, nodeids):
         if not self.files:  # each worker lists them all
@@ -43,6 +47,8 @@ class Progress:
         counts[report.outcome] += report.when == "call" or not report.passed
         if report.when != "teardown":
             return
+        said = [what for name, what in report.user_properties if name == "measured"]
+        self.measured.setdefault(file, []).extend(said)
         self.left[file] -= 1
         if self.left[file] == 0:
             self.done += 1
@@ -53,3 +59,5 @@ class Progress:
             reporter.write_line(
                 f"  file {self.done} of {self.files} at {minutes}:{seconds:02}: {file}: {said}, {self.seconds[file]:.0f} s"
             )
+            for what in self.measured[file]:
+                reporter.write_line(f"    {what}")

@@ -288,6 +288,18 @@ def test_a_text_without_paragraphs_is_cut_at_its_end_and_loses_nothing(texts):
         assert kept[-1].text[-1].isspace()
 
 
+def test_a_share_is_one_of_the_characters_and_not_of_the_paragraphs():
+    """Short ones at the end of a text, and at its beginning."""
+    sizes = [90] * 20 + [10] * 20
+    for lengths in (sizes, sizes[::-1]):
+        text = [Passage("x" * length, "book") for length in lengths]
+        kept, aside = hold_out(text)
+        assert kept + aside == text
+        assert 0.9 * 200 <= sum(len(p.text) for p in aside) <= 1.1 * 200
+    three = [Passage("x", "book") for _ in range(3)]
+    assert hold_out(three, 0.99) == (three[:1], three[1:])  # neither side is empty
+
+
 @pytest.mark.parametrize("labels", ["abcd" * 3, "aaabbbcccddd", "aab", "ab" + "c" * 9])
 def test_a_small_table_keeps_every_label_on_the_side_that_is_learned(labels):
     rows = [Passage(f"text {i}", "table", label) for i, label in enumerate(labels)]

@@ -136,7 +136,8 @@ RUN = {
     ),
     "refit": option(
         bool,
-        "At the end, train anew on everything but the test, to the best step.",
+        "At the end, train anew with the same tokenizer, on everything but "
+        "the test, to the best step.",
         "--refit",
     ),
     "resume": option(

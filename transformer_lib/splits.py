@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from statistics import mode
 from typing import Any
 
@@ -263,6 +264,18 @@ def whole_sources(sizes: dict[str, int], share: float) -> set[str]:
     few = sum(sizes[name] for name in aside) < wanted / 10
     return set() if few or len(order) < 10 else aside
 
+
+def cut_between(
+    passages: list[Passage], share: float
+) -> tuple[list[Passage], list[Passage]]:
+    """Cut a text between two passages, where the characters behind the cut
+    come nearest to a share of all."""
+    before = [0, *accumulate(len(p.text) for p in passages)]
+    wanted = (1 - share) * before[-1]
+    cuts = range(1, len(passages))
+    cut = min(cuts, key=lambda n: abs(before[n] - wanted), default=0)
+    return passages[:cut], passages[cut:]
+
 # %% ../chapters/02_splits.ipynb #c02-012
 def hold_out(
     passages: list[Passage], share: float = 0.1
@@ -297,8 +310,7 @@ def hold_out(
     ):
         kept, aside = cut_inside(passages, share)
     else:
-        cut = math.ceil(len(passages) * (1 - share))
-        kept, aside = passages[:cut], passages[cut:]
+        kept, aside = cut_between(passages, share)
     if not (kept and aside):
         raise ValueError(
             "passages must be at least two, so that one can be set aside; in "

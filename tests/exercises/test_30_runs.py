@@ -10,9 +10,9 @@ CHAPTER = "30_runs"
 
 
 def parts(n, share):
-    rest = math.ceil(n * (1 - 0.1))
-    train = math.ceil(rest * (1 - share))
-    return train, rest - train, n - rest
+    test = round(n * 0.1)
+    aside = round((n - test) * share)
+    return n - test - aside, aside, test
 
 
 def rounded_up(n, share):
@@ -21,9 +21,9 @@ def rounded_up(n, share):
     return n - test - aside, aside, test
 
 
-def to_the_nearest(n, share):
+def rounded_down(n, share):
     test = n // 10
-    aside = round((n - test) * share)
+    aside = int((n - test) * share)
     return n - test - aside, aside, test
 
 
@@ -31,13 +31,13 @@ def to_the_nearest(n, share):
     "answer, said",
     [
         (parts, "Right:"),
-        (to_the_nearest, "Both are rounded down"),
+        (rounded_down, "Both are rounded to the nearest"),
         (lambda n, share: list(parts(n, share)), "Right:"),
         (lambda n, share: None, "Not yet"),
         (lambda n, share: (n - 2 * n // 10, n // 10, n // 10), "a share of the rest"),
         (lambda n, share: parts(n, share)[::-1], "Training comes first"),
         (lambda n, share: (n, 0, 0), "First a tenth"),
-        (rounded_up, "Both are rounded down"),
+        (rounded_up, "Both are rounded to the nearest"),
         (lambda n, share: parts(n, 0.1), "nothing is set aside"),
         (lambda n: n, "stopped with TypeError"),
     ],

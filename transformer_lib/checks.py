@@ -366,6 +366,12 @@ class CacheLike(Protocol):
         """One part for each attention layer."""
 
 # %% ../chapters/23_checks.ipynb #c23-015
+def own_forward(part: nn.Module) -> bool:
+    """Whether a module computes by another forward than its class's."""
+    kept = vars(part).get("forward")
+    return kept not in (None, MethodType(type(part).forward, part))
+
+
 def is_plain(parts: Iterable[nn.Module], *kinds: type) -> bool:
     """Whether weights tell all that modules compute: they are of these
     classes, with biases, without hooks, a forward of their own, or a
@@ -374,8 +380,8 @@ def is_plain(parts: Iterable[nn.Module], *kinds: type) -> bool:
         type(part) in kinds
         and not (part._forward_hooks or part._forward_pre_hooks)
         and not (part._backward_hooks or part._backward_pre_hooks)
-        and part.forward == MethodType(type(part).forward, part)
-        and getattr(part, "max_norm", None) is None
+        and not own_forward(part)
+        and vars(part).get("max_norm") is None
         and not (isinstance(part, nn.Linear) and part.bias is None)
         for part in parts
     )

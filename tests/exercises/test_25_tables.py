@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 
 import pytest
 
@@ -10,36 +11,47 @@ from tests.exercises.checks import verdict
 CHAPTER = "25_tables"
 
 
-def mark(line, marks=",;\t|", quotes=True):
-    return max(marks, key=(re.sub('"[^"]*"', "", line) if quotes else line).count)
+def by_hand(line, mark, keep=""):
+    found, quoted = [""], False
+    for sign in line:
+        if sign == mark and not quoted:
+            found.append("")
+        else:
+            found[-1] += sign if sign != '"' else keep
+        quoted ^= sign == '"'
+    return found
 
 
-def by_reader(line):
-    return max(",;\t|", key=lambda m: len(next(csv.reader([line], delimiter=m))))
+def by_reader(line, mark):
+    return next(csv.reader([line], delimiter=mark))
 
 
-def greedy(line):
-    return max(",;\t|", key=re.sub('".*"', "", line).count)
+def greedy(line, mark):
+    inner = re.search('"(.*)"', line)
+    if not inner:
+        return line.split(mark)
+    parts = (line[: inner.start()] + "\0" + line[inner.end() :]).split(mark)
+    return [part.replace("\0", inner[1]) for part in parts]
 
 
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (mark, "Right:"),
+        (by_hand, "Right:"),
         (by_reader, "Right:"),
-        (greedy, "Between two quoted cells"),
-        (lambda line: next(m for m in line if m in ",;\t|"), "Three cells by semicolons"),
-        (lambda line: next(m for m in "\t;|," if m in line), "Three cells by commas"),
-        (lambda line: mark(line, marks=",;\t"), "Three cells by bars"),
-        (lambda line: None, "Not yet"),
-        (lambda line: ";", "Here the comma"),
-        (lambda line: ",", "Three cells by tabs"),
-        (lambda line: mark(line, quotes=False), "inside quotes"),
-        (lambda: None, "stopped with TypeError"),
+        (lambda line, mark: tuple(by_hand(line, mark)), "Right:"),
+        (lambda line, mark: None, "Not yet"),
+        (lambda line, mark: line.split(","), "Here the semicolon cuts"),
+        (lambda line, mark: [c for c in by_hand(line, mark) if c], "may be empty"),
+        (lambda line, mark: by_hand(line, mark, keep='"'), "no part of a cell"),
+        (lambda line, mark: line.replace('"', "").split(mark), "This comma is in quotes"),
+        (greedy, "Between quotes it may cut"),
+        (lambda line, mark: by_hand(line.rstrip(mark), mark), "Behind the last mark"),
+        (lambda line: None, "stopped with TypeError"),
     ],
 )
-def test_mark(answer, said):
-    assert said in verdict(CHAPTER, "check_mark", answer)
+def test_cells(answer, said):
+    assert said in verdict(CHAPTER, "check_cells", answer)
 
 
 def words(rows, size=lambda cell: len(cell.split()), best=max):
@@ -69,19 +81,36 @@ def test_text_column(answer, said):
     assert said in verdict(CHAPTER, "check_text_column", answer)
 
 
+def rare(labels, least, fold=str.casefold, best=sorted, most=0):
+    times = Counter(map(fold, labels))
+    return best(label for label in times if times[label] < least + most)
+
+
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (lambda rows: len(rows) >= 10 and len(set(rows)) > len(rows) / 2, "Right:"),
-        (lambda rows: None, "Not yet"),
-        (lambda rows: False, "twenty labels"),
-        (lambda rows: len(set(rows)) > 1, "are labels"),
-        (lambda rows: len(set(rows)) > len(rows) / 2, "nothing can be said"),
-        (lambda rows: len(rows) >= 10 and len(set(rows)) >= len(rows) / 2, "not more than half"),
-        (lambda rows: len(set(rows)) > 9, "Six of ten"),
-        (lambda rows: len(rows) > 10 and len(set(rows)) > len(rows) / 2, "at least ten"),
+        (rare, "Right:"),
+        (lambda labels, least: None, "Not yet"),
+        (lambda labels, least: sorted(set(labels)), "only b occurs once"),
+        (lambda labels, least: rare(labels, least, most=1), "not fewer than 2"),
+        (lambda labels, least: rare(labels, 2), "b occurs twice"),
+        (lambda labels, least: rare(labels, least, best=list), "order of the alphabet"),
+        (lambda labels, least: rare(labels, least, fold=str), "are one label"),
+        (
+            lambda labels, least: [
+                x for x in sorted(map(str.lower, labels)) if x in rare(labels, least)
+            ],
+            "named once",
+        ),
+        (lambda labels, least: rare(labels, least, fold=str.upper), "only b occurs once"),
+        (
+            lambda labels, least: [
+                x.title() if labels == ["Neg"] else x for x in rare(labels, least)
+            ],
+            "small",
+        ),
         (lambda: None, "stopped with TypeError"),
     ],
 )
-def test_suspicious(answer, said):
-    assert said in verdict(CHAPTER, "check_suspicious", answer)
+def test_rare(answer, said):
+    assert said in verdict(CHAPTER, "check_rare", answer)

@@ -26,14 +26,40 @@ def closed():
 
 def test_each_number_stands_in_its_own_square_and_can_be_read():
     matrix = torch.tensor([[0.0, 1.0, 0.25], [0.004, 0.5, -2.0]])
-    ax = heatmap(matrix, "ab", "xyz", values=True, vmin=0, vmax=1, title="t")
+    ax = heatmap(matrix, list("ab"), list("xyz"), values=True, vmin=0, vmax=1, title="t")
     image = ax.images[0]
     assert torch.equal(torch.as_tensor(image.get_array()), matrix)
     assert image.get_clim() == (0, 1) and ax.get_title() == "t"
     assert [t.get_text() for t in ax.get_xticklabels()] == ["x", "y", "z"]
     said = {t.get_position(): (t.get_text(), t.get_color()) for t in ax.texts}
     assert said[0, 0] == ("0", "white") and said[1, 0] == ("1", "black")  # x, y
-    assert said[2, 0][0] == "0.25" and said[0, 1][0] == "0" and said[2, 1][0] == "-2"
+    assert said[2, 0][0] == "0.25" and said[0, 1][0] == "<.01" and said[2, 1][0] == "-2"
+
+
+def test_only_a_zero_is_written_as_one_and_each_number_fits_its_square():
+    matrix = torch.tensor([[0.0, -0.0, 1e-9, 0.0049], [0.006, -1e-9, -0.004, -0.25]])
+    rows = matrix.repeat(2, 2)[:, :6]  # as many squares as the sentence of the book has words
+    ax = heatmap(rows, ["a word"] * 4, TOY_TOKENS, values=True)
+    said = [
+        "0",
+        "0",
+        "<.01",
+        "<.01",
+        "0",
+        "0",
+        "0.006",
+        ">-.01",
+        ">-.01",
+        "-0.25",
+        "0.006",
+        ">-.01",
+    ]
+    assert [text.get_text() for text in ax.texts] == said * 2
+    ax.figure.canvas.draw()
+    (left, right), (low, high) = ax.transData.transform([(0, 0), (1, 1)]).T
+    for text in ax.texts:
+        box = text.get_window_extent()
+        assert box.width < right - left and box.height < abs(high - low)
 
 
 def test_names_are_text_and_never_maths():
@@ -52,6 +78,7 @@ def test_names_are_text_and_never_maths():
         (([1.0, 2.0],), r"matrix must have shape \(R, C\) .* got \(2,\)"),
         ((torch.eye(2), ["a"]), "rows must be a list of 2 names"),
         ((torch.eye(2), (), "abc"), "columns must be a list of 2 names"),
+        ((torch.eye(2), "ab"), "rows must be a list of 2 names, .* got 'ab'"),
         (("ab",), "matrix must hold numbers, got a str"),
     ],
 )

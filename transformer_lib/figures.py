@@ -79,6 +79,13 @@ def check_look(ax, cmap, vmin, vmax) -> None:
         raise ValueError(f"vmin must not be above vmax, got {vmin} and {vmax}")
 
 
+def written(value: float) -> str:
+    """The number in two digits; only 0 is written as "0"."""
+    if 0 < abs(value) < 0.005:
+        return "<.01" if value > 0 else ">-.01"
+    return f"{value + 0.0:.2g}"  # -0.0 + 0.0 is 0.0
+
+
 def write_values(ax, image, matrix):
     """Write each number of a matrix into its square, dark on bright."""
     for i, row in enumerate(matrix.tolist()):
@@ -89,7 +96,7 @@ def write_values(ax, image, matrix):
             ax.text(
                 j,
                 i,
-                "0" if abs(value) < 0.005 else f"{value:.2g}",
+                written(value),
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -104,8 +111,9 @@ def drawable(name) -> str:
 
 def as_names(argument: str, names, count: int) -> list[str]:
     """The names of rows or columns, one each, or none; long ones are cut."""
-    found = [*map(drawable, names)] if hasattr(names, "__len__") else []
-    if len(found) not in (0, count) or not hasattr(names, "__len__"):
+    listed = hasattr(names, "__len__") and not isinstance(names, str)
+    found = [*map(drawable, names)] if listed else []
+    if len(found) not in (0, count) or not listed:
         raise ValueError(
             f"{argument} must be a list of {count} names, one for each of "
             f"the {argument} of the matrix, or empty, got {names!r:.60}"

@@ -278,7 +278,8 @@ def of_other_kinds() -> Iterator[Line]:
         ("save_model: a NUL", "folder: 'a", lambda: save_model("a\0", DECODER, TOKENIZER)),
         ("save_model: half a character", "labels must be valid Unicode", lambda: save("m", READER, ["a", LONE])),
         ("save_model: labels, a number", "labels must name", lambda: save("m", READER, 2)),
-        ("Checkpoints: every, a text", "every and keep must be", lambda: Checkpoints(FOLDER / "c", every="2")),
+        ("Checkpoints: every, a text", "every must be a whole number", lambda: Checkpoints(FOLDER / "c", every="2")),
+        ("Checkpoints: keep, a truth value", "keep must be a whole number", lambda: Checkpoints(FOLDER / "c", keep=True)),
         ("Checkpoints: settings, a list", "settings must be a dict", lambda: Checkpoints(FOLDER / "c", settings=[1])),
         ("Checkpoints: no text", "folder must be a path, got ''", lambda: Checkpoints("")),
         ("save_model: no text", "folder must be a path, got ''", lambda: save_model("", DECODER, TOKENIZER)),
@@ -994,7 +995,7 @@ def table() -> Iterator[Line]:
         lambda: read_checkpoint(FOLDER / "none"),
         "path: there is no file",
     )
-    yield "Checkpoints: every 0", lambda: Checkpoints(FOLDER / "c", every=0), "every and keep"
+    yield "Checkpoints: every 0", lambda: Checkpoints(FOLDER / "c", every=0), "every"
     yield (
         "Checkpoints: settings",
         lambda: Checkpoints(FOLDER / "c", settings={"a": {1}}),

@@ -4,7 +4,6 @@ __all__ = ['Stoppable', 'is_main_process', 'Checkpoints', 'Best']
 # %% ../chapters/27_checkpoints.ipynb #c26-002
 import json
 import math
-import operator
 import random
 import re
 import shutil
@@ -22,7 +21,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from .checks import check_kind
+from .checks import check_kind, whole_number
 from .saving import not_finite, on_cpu, read_checkpoint
 from .saving import unwrap, write_atomic, write_checkpoint
 from .text import as_path
@@ -357,19 +356,6 @@ def is_main_process() -> bool:
     return _processes() == 1 or torch.distributed.get_rank() == 0
 
 # %% ../chapters/27_checkpoints.ipynb #c26-079s
-def _whole_numbers(every: Any, keep: Any) -> tuple[int, int]:
-    """Both as whole numbers; ValueError unless both are at least 1."""
-    try:
-        found = operator.index(every), operator.index(keep)
-    except TypeError:
-        found = 0, 0
-    if min(found) < 1:
-        raise ValueError(
-            f"every and keep must be at least 1, got {every!r} and {keep!r}"
-        )
-    return found
-
-
 def _named(settings: Any) -> dict[str, Any]:
     """The settings that a user names, copied; ValueError if they are none."""
     if not isinstance(settings, (dict, type(None))):
@@ -406,7 +392,8 @@ class _Resumable(Stoppable):
         settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.every, self.keep = _whole_numbers(every, keep)
+        self.every = whole_number("every", every, 1)
+        self.keep = whole_number("keep", keep, 1)
         self.settings = _named(settings)
         self.folder = as_path(folder, "folder")
         if is_main_process():

@@ -237,7 +237,7 @@ def warn_unknown(share: float, where: str) -> None:
     if share > 0.05:
         warnings.warn(
             f"{share:.1%} of the tokens of {where} are unknown to the model; "
-            "with --tokenizer bpe none would be",
+            "trained with --tokenizer bpe it knows all",
             stacklevel=2,
         )
 
@@ -248,7 +248,7 @@ def warn_cut(lengths: Tensor, block_size: int) -> None:
     if share > 0.05:
         warnings.warn(
             f"{share:.0%} of the rows are cut after block_size = {block_size} "
-            "tokens; a larger --block-size reads more",
+            "tokens; a model with a larger --block-size reads more",
             stacklevel=2,
         )
 

@@ -32,7 +32,7 @@ from .devices import keep_memory, make_accelerator
 from .encoder import Encoder
 from .evaluation import best_ngrams, cross_entropy
 from .evaluation import per_class, per_text
-from .files import estimate_memory, read_text
+from .files import estimate_memory, of_folder, read_text
 from .pretraining import MaskedLanguageModel, MaskedWindows
 from .pretraining import finetuning_loss, masked_loss
 from .report import beside_bag_of_words, beside_ngrams
@@ -46,6 +46,7 @@ from .splits import which_library
 from .tables import Found, read_table
 from .text import as_path, Passage, normalize_text
 from .tokens import load_tokenizer, train_tokenizer
+from .tokens import unknown_share
 from .training import History, language_loss, train
 
 # %% ../chapters/30_runs.ipynb #c29n-007a
@@ -60,7 +61,8 @@ def read_paragraphs(path: Path) -> Found:
     size = estimate_memory(path) / 1e9
     if size > 2:
         tell(f"this text takes about {size:.1f} GB of memory")
-    return Found(read_text(path))
+    how = f"{path}: {of_folder(path)}" if path.is_dir() else ""
+    return Found(read_text(path), how)
 
 
 JUDGED = 500_000  # characters
@@ -677,6 +679,9 @@ def prepare(task: TextTask | TableTask, options: dict[str, Any]) -> Run:
     kind = tokenizer_for(run.learned, task.tokenizer)
     run.choose(tokenizer=kind, **fitting)
     run.tokenizer = find_tokenizer(run)
+    if is_main_process():
+        share = unknown_share(run.tokenizer, texts_of(split.test))
+        warn_unknown(share, "the test")
     return run
 
 # %% ../chapters/30_runs.ipynb #c29n-102
@@ -749,7 +754,6 @@ def report_on(
     found = task.judge(run, model, test)
     if validation:
         aside = task.judge(run, model, validation)
-    warn_unknown(found["unknown"], "the test")
     results = {
         "task": task.name,
         "settings": run.settings | {"batch_size": batches.batch_size},

@@ -4,6 +4,7 @@ Each page is opened once over http, in the fixture `visit`; the tests then look 
 """
 
 import functools
+import importlib
 import itertools
 import json
 import re
@@ -15,9 +16,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import transformer_lib
 from tools import notebooks
 
 ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "transformer_lib").glob("[!_]*.py"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
@@ -511,6 +514,26 @@ def test_pages_that_are_made_fit_a_telephone(browser, server, name):
     assert listening.page.evaluate(SIDEWAYS) == []
     assert listening.page.locator("meta[name=description]").count() == 1
     assert listening.heard() == {"outside": [], "errors": []}
+
+
+@every_page
+def test_no_address_of_an_object_is_printed(html, name):
+    assert not re.search(r"\b0x[0-9a-f]{6,}", (html / f"{name}.html").read_text(encoding="utf-8"))
+
+
+def test_the_reference_has_every_public_name_and_links_those_of_the_package(html):
+    page = (html / "book" / "api.html").read_text(encoding="utf-8")
+    found = [importlib.import_module(f"transformer_lib.{path.stem}") for path in MODULES]
+    names = [f"{module.__name__}.{name}" for module in found for name in module.__all__]
+    assert len(names) > 100 and [name for name in names if f'id="{name}"' not in page] == []
+    front = [getattr(transformer_lib, name) for name in transformer_lib.__all__]
+    links = [f'href="#{thing.__module__}.{thing.__name__}"' for thing in front]
+    assert [link for link in links if link not in page] == []
+    for empty in (module for module in found if not module.__all__):
+        assert f"<h2>{empty.__name__.rpartition('.')[2]}<" not in page
+    assert "Alias for field" not in page
+    assert 'id="transformer_lib.training.Checkpointing.restore"' in page  # of a protocol
+    assert "Their ids, in every vocabulary" in page  # a constant is explained by its comment
 
 
 def test_references_name_the_chapters_that_cite_them(html):

@@ -198,7 +198,7 @@ class KneserNey:
         *,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
-    ) -> Float[Tensor, "*rows positions vocab"]:
+    ) -> Float[Tensor, "*rows positions V"]:
         """P of every token at the positions of rows of tokens (..., N): before
         the first, and after each. (..., N + 1, V), every sum is 1."""
         V, shape = self.vocab_size, np.shape(tokens)
@@ -215,7 +215,7 @@ class KneserNey:
             p.view(-1).index_add_(0, at, moved(own))
         return p.view(*shape[:-1], -1, V)
 
-    def distribution(self, context: Row) -> Float64[Tensor, "vocab"]:
+    def distribution(self, context: Row) -> Float64[Tensor, "V"]:
         """P of every token after context (which may be empty): (V,), sum 1."""
         ids = row_of_ids(context, self.vocab_size, 0)
         near = ids[max(0, len(ids) - self.order + 1) :]

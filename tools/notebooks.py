@@ -41,7 +41,7 @@ def ipython_folder():
 
 
 def twice(start):
-    """Start a kernel once more if it does not answer: seldom one never does, and uses no processor."""
+    """Start a kernel once more if it does not answer: rarely one never does, and uses no processor."""
 
     @wraps(start)
     def start_again(*given, **named):

@@ -1,7 +1,9 @@
 """The command line, as its user types it."""
 
+import io
 import json
 import math
+import os
 import re
 import shlex
 import signal
@@ -205,6 +207,28 @@ def test_rows_that_are_cut_are_named(files):
     assert code == 0 and "are cut after" not in said
 
 
+def test_what_is_unknown_or_not_read_is_said_before_training(files, tmp_path):
+    rows = "".join(f"{'ab'[i % 2]}\tword{i} is{i} all{i} that{i} there{i}\n" for i in range(60))
+    (tmp_path / "new.tsv").write_text(rows)
+    line = ["train-classifier", "--train", tmp_path / "new.tsv", *SMALL]
+    code, said = command(*line, "--out", tmp_path / "1")
+    assert code == 0 and said.count("of the tokens of the test are unknown to the model") == 1
+    assert said.index("are unknown to the model") < said.index("chosen for")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.md").write_text((files / "a.txt").read_text())
+    (tmp_path / "f" / "b.org").write_text("not read")
+    found = str(runs.read_paragraphs(tmp_path / "f"))
+    assert "f: 1 of 2 files are read (.txt, .md); not: 1 .org\n" in found
+
+
+def test_what_an_output_cannot_show_does_not_end_a_command(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), "cp1252", write_through=True)
+    monkeypatch.setattr(sys, "stdout", output)
+    with report_errors():
+        print("good 猫")
+    assert output.buffer.getvalue() == rb"good \u732b" + os.linesep.encode()
+
+
 def test_a_run_that_goes_on_with_another_text_says_so(files):
     text = files / "grows.txt"
     text.write_text((files / "a.txt").read_text())
@@ -221,7 +245,7 @@ def test_a_run_that_goes_on_with_another_text_says_so(files):
 
 def test_a_table_is_not_classified_line_by_line_without_a_word(reader, files):
     code, said = command("classify", reader[0], "--file", files / "b.csv")
-    assert code == 0 and "b.csv is read line by line, its columns too" in said
+    assert code == 0 and "b.csv is read as plain text, with its columns" in said
 
 
 def test_a_run_from_another_does_not_know_what_that_had_learned(writer, files):
@@ -582,8 +606,9 @@ def test_generate_passes_on_what_is_asked(writer, monkeypatch):
 
 def test_classify_says_the_likeliest_and_cuts_a_long_text(reader):
     _, said = command("classify", reader[0], "--text", "good " * 200, "--json")
-    found = json.loads(last(said))
+    found = json.loads(said.splitlines()[0])
     assert found["probabilities"][found["label"]] == max(found["probabilities"].values())
+    assert "100% of the rows are cut after block_size = " in said
 
 
 def test_ctrl_c_says_how_to_go_on(files, monkeypatch):
@@ -1009,11 +1034,11 @@ def test_the_blocks_learn_slowly_where_the_words_know_what_counting_knows(
 ):
     seen, fit = [], runs.fit
 
-    def look(model, *more):
+    def look(model, *more, **named):
         if hasattr(model, "classifier"):
             seen.append(more[6])
             raise KeyboardInterrupt
-        return fit(model, *more)
+        return fit(model, *more, **named)
 
     monkeypatch.setattr(runs, "fit", look)
     line = ["train-classifier", "--train", files / "a.tsv", "--steps", "1"]

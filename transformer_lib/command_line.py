@@ -3,6 +3,7 @@
 __all__ = []
 # %% ../chapters/31_command_line.ipynb #c27-002
 import inspect
+import io
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from typer import Argument, Option
 
@@ -22,13 +24,13 @@ from .defaults import check_run_seed
 from .evaluation import class_probabilities
 from .evaluation import per_class, per_text
 from .files import read_text
-from .report import warn_unknown
+from .report import warn_cut, warn_unknown
 from .runs import check_known, JUDGED, load, TableTask
 from .runs import texts_of, TextTask, train_and_report
 from .sampling import generate as write_on
 from .tables import read_table
 from .text import check_texts, in_portions
-from .tokens import unknown_share
+from .tokens import encode_rows, unknown_share
 
 # %% ../chapters/31_command_line.ipynb #c27-038
 def _say(kind: str, message: object) -> None:
@@ -41,6 +43,9 @@ def report_errors() -> Iterator[None]:
     """Bad input ends a command with one sentence and exit code 2."""
     if sys.stdout is None:  # closed by whoever started it
         sys.stdout = open(os.devnull, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # it may lack a letter
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: _say("warning", message)
@@ -346,8 +351,6 @@ def _lines(text: list[str] | None, file: Path | None) -> list[str]:
     if (text is None) == (file is None):
         raise ValueError("text or file must be given, and not both")
     if file is not None:
-        if file.suffix.lower() in (".csv", ".tsv", ".jsonl"):
-            _say("warning", f"{file} is read line by line, its columns too")
         whole = "\n".join(texts_of(read_text(file)))
         return [line for line in whole.split("\n") if line.strip()]
     texts = check_texts(text, "text")
@@ -355,6 +358,15 @@ def _lines(text: list[str] | None, file: Path | None) -> list[str]:
         if not given.strip():
             raise ValueError(f"text must hold a token, got {given!r}")
     return texts
+
+
+def _warn_about(
+    model: Any, tokenizer: Any, texts: list[str], where: str
+) -> None:
+    """Say which part of texts a classifier does not know, or not read."""
+    warn_unknown(unknown_share(tokenizer, texts), where)
+    lengths = [len(row) for row in encode_rows(texts, tokenizer)]
+    warn_cut(torch.tensor(lengths), model.encoder.sizes["block_size"])
 
 
 def _answers(
@@ -396,7 +408,7 @@ def classify(
             else:
                 shown = " ".join(line.split())  # one line, whatever it has
                 typer.echo(f"{best}\t{shares[best]:.3f}\t{shown}")
-        warn_unknown(unknown_share(tokenizer, texts), "these texts")
+        _warn_about(model, tokenizer, texts, "these texts")
 
 # %% ../chapters/31_command_line.ipynb #c27-070d
 @app.command()
@@ -414,6 +426,7 @@ def evaluate(
         model, tokenizer, labels = load(folder, Decoder, EncoderClassifier)
         if isinstance(model, Decoder):
             found = per_text(model, tokenizer, texts_of(read_text(test)))
+            warn_unknown(found["unknown"], "the test")
         else:
             rows = read_table(
                 test, text_column=text_column, label_column=label_column
@@ -422,5 +435,5 @@ def evaluate(
             found = per_class(model, tokenizer, labels or [], rows, set())
             for name in ("seen", "accuracy_seen", "accuracy_unseen"):
                 del found[name]  # what was learned is not known here
-        warn_unknown(found["unknown"], "the test")
+            _warn_about(model, tokenizer, texts_of(rows), "the test")
         typer.echo(json.dumps(found))

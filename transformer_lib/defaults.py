@@ -224,8 +224,8 @@ def distillation_loss(
     share: float = TAUGHT,
 ) -> Tensor:
     """The loss of a decoder on a batch of Windows, in nats, where the teacher
-    has a share, from 0 to 1, of each target. It is asked about the window
-    alone, as the model is. Source: Hinton et al. 2015."""
+    has a share, from 0 to 1 (TAUGHT = 0.7), of each target. It is asked about
+    the window alone, as the model is. Source: Hinton et al. 2015."""
     tokens, targets = parts_of(batch, model, "tokens", "targets")
     logits = model(tokens, return_attention=False)[0]
     check_teacher(teacher, logits, share)

@@ -42,7 +42,7 @@ def mask_tokens(
     """Hide a share of the tokens (B, T); return inputs and targets, (B, T).
 
     Of the positions asked, 8 in 10 become <mask>, 1 in 10 a random token,
-    1 in 10 stay (Devlin et al. 2019). All other targets are IGNORE.
+    1 in 10 stay (Devlin et al. 2019). All other targets are -100.
     """
     check_whole_numbers("tokens", tokens)
     low = len(SPECIAL_TOKENS)

@@ -17,7 +17,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import tests.shapes  # noqa: F401  the hook looks it up
-from tools.browser import MISSING, find
+from tools.browser import MISSING, QUIET, find
 
 ROOT = Path(__file__).parents[1]
 install_import_hook("transformer_lib", "tests.shapes.check")
@@ -25,16 +25,6 @@ install_import_hook("transformer_lib", "tests.shapes.check")
 # The same examples every time, and no deadline: a busy machine is not an error.
 settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")
-
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items):

@@ -10,6 +10,16 @@ MISSING = (
     "The browser tests need Chromium or Chrome: install the package chromium, "
     "or set CHROME to the program's path."
 )
+# What it is started with, so that it asks nothing of the network and runs without a graphics card.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def find():

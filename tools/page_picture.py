@@ -2,8 +2,8 @@
 
 import io
 
-from tools.browser import find
-from tools.printable import QUIET, READY, ROOT
+from tools.browser import QUIET, find
+from tools.printable import READY, ROOT
 
 PAGE, FIGURE, TARGET = "chapters/05_attention_head", 3, ROOT / "book" / "static" / "page.png"
 SHOW = """number => {

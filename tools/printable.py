@@ -17,10 +17,9 @@ from pathlib import Path
 
 import yaml
 
-from tools.browser import MISSING, find
+from tools.browser import MISSING, QUIET, find
 
 ROOT = Path(__file__).parents[1]
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 READY = """async () => {
   if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
   await Promise.all([...document.images].map(image => {

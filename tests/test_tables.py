@@ -564,3 +564,16 @@ def test_half_a_character_in_a_label_is_named(tmp_path):
     assert "the labels of a.jsonl must be valid Unicode, number 1" in said_of(
         tmp_path, "a.jsonl", content
     )
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt"])
+@pytest.mark.parametrize("row", ["{0};{1}\n", "{1};{0}\n", '{0};"{1}\n{1}"\n'])
+def test_the_mark_is_found_where_texts_are_long(tmp_path, name, row):
+    texts = [f"so, it {i} is, " + "this,that " * 2000 for i in range(12)]
+    (tmp_path / name).write_text("".join(row.format(i % 2, t) for i, t in enumerate(texts)))
+    assert read_table(tmp_path / name).classes == {"0": 6, "1": 6}
+
+
+def test_texts_that_are_all_alike_are_no_labels(tmp_path):
+    rows = "".join(f"{'np'[i % 2]}\tit is so\n" for i in range(20))
+    assert said_of(tmp_path, "a.tsv", rows) == 20

@@ -250,7 +250,8 @@ def mark_of(text: str) -> str | None:
     in a sentence.
     """
     first = text.lstrip("\n").split("\n", 1)[0]
-    bare = re.sub(r'"[^"]*"|&#?\w+;', "", text[:100_000])
+    whole = text[:100_000].rpartition("\n")[0] if text[100_000:] else text
+    bare = re.sub(r'"[^"]*("|\Z)|&#?\w+;', "", whole)
     lines = [line for line in bare.split("\n") if line.strip()][:50]
 
     def steady(mark: str) -> bool:

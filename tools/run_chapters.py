@@ -107,7 +107,7 @@ def settle_pictures(notebook, before):
 def run(path, write=True):
     """Execute one notebook: (seconds, what went wrong if a cell failed or None)."""
     started = time.perf_counter()
-    notebook, before = nbformat.read(path, 4), nbformat.read(path, 4)
+    notebook, before = notebooks.read(path), notebooks.read(path)
     client = nbclient.NotebookClient(
         notebook,
         timeout=900,

@@ -226,7 +226,8 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Checkpointing(Protocol):
-    """What train asks of its checkpoints."""
+    """What train asks of its checkpoints: whether one is due after a step, to
+    save the run, to restore the newest; restore returns its step, or 0."""
 
     def due(self, step: int, last: bool) -> bool: ...
     def save(self, accelerator, model, optimizers, history, step, run): ...

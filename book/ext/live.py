@@ -16,7 +16,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nbformat
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "book" / "static" / "live"
@@ -41,8 +42,8 @@ def node():
 def prose():
     """The book's own text, without code, formulas and links: what its first chapters say."""
     kept, length = [], 0
-    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
-        for cell in nbformat.read(path, 4).cells:
+    for path in notebooks.chapters():
+        for cell in notebooks.read(path).cells:
             if cell.cell_type != "markdown" or length > LONGEST_PROSE:
                 continue
             for paragraph in re.split(

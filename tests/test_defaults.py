@@ -29,7 +29,7 @@ from transformer_lib.encoder import Encoder
 from transformer_lib.evaluation import _naive_bayes, class_log_probs
 from transformer_lib.ngrams import KneserNey
 from transformer_lib.text import Passage
-from transformer_lib.tokens import UNK, train_tokenizer
+from transformer_lib.tokens import END, UNK, train_tokenizer
 from transformer_lib.training import language_loss
 
 
@@ -114,6 +114,12 @@ def test_a_rare_word_is_hidden_wherever_it_stands():
     tokens = torch.tensor([[5, 5, 6], [7, 8, 9]])
     hidden = hide_rare(tokens.clone(), 10)
     assert hidden.shape == tokens.shape and (hidden[0, :2] == 5).all()
+
+
+def test_the_only_end_of_a_text_is_not_hidden():
+    for before in range(20):  # hidden at about half of these places
+        tokens = torch.tensor([*range(4, 4 + before), END])
+        assert hide_rare(tokens, 30)[-1] == END
 
 
 @pytest.mark.parametrize(

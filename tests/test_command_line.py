@@ -888,6 +888,9 @@ def test_of_a_model_to_begin_with_nothing_is_chosen_that_it_has(writer, tmp_path
     own = load_model(writer[0]).model.blocks[0].feed_forward.dropout.p
     assert run.settings["dropout"] == own and run.settings["embedding_dim"] == 16
     assert run.settings["steps"] == steps > 100
+    assert run.settings["learning_rate"] == 0.003  # a third of what a new model takes
+    long = Mock(spec=runs.Run, start=run.start, learned=["x" * 60_000])
+    assert runs.TextTask().gather(long)[0]["learning_rate"] == 0.01
 
 
 @pytest.mark.parametrize("kind", ["char", "word", "bpe"])

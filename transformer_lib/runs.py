@@ -425,6 +425,9 @@ def taught_loss(run: Run, batches: Any) -> Callable:
     return partial(distillation_loss, teacher=teacher, share=share)
 
 # %% ../chapters/30_runs.ipynb #c29n-022
+SHORT = 60_000  # characters
+
+
 class TextTask:
     """A generator that learns from texts."""
 
@@ -437,7 +440,10 @@ class TextTask:
 
     def gather(self, run: Run) -> tuple[dict, str]:
         size = sum(map(len, run.learned))
-        return fit_text(size), f"{size:,} characters"
+        fitting = fit_text(size)
+        if run.start and size < SHORT:  # it is trained already
+            fitting["learning_rate"] = 3e-3
+        return fitting, f"{size:,} characters"
 
     batches = staticmethod(windows_of)
 

@@ -567,7 +567,8 @@ def of_texts_to_runs() -> Iterator[Line]:
     ours = torch.tensor([1.0, 2.0, 3.0])
     best = lambda name, evaluate=lambda model: 1.0: Best(FOLDER / name, evaluate)  # noqa: E731
     judged = lambda labels: classification_loss(READER, (tokens, mask, labels))  # noqa: E731
-    decoder = lambda **given: refused(train_decoder, train_on=str(table), **given)  # noqa: E731
+    prose = file("prose.txt", table.read_bytes())
+    decoder = lambda **given: refused(train_decoder, train_on=str(prose), **given)  # noqa: E731
     for name, words, call in (
         ("encode_labels: a set", "labels must be a list, got a set", lambda: encode_labels(ROWS, {"a", "b"})),
         ("encode_labels: one label twice", "labels must be different, got ['a', 'a', 'b']", lambda: encode_labels(ROWS, ["a", "a", "b"])),

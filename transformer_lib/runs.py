@@ -61,7 +61,8 @@ def read_paragraphs(path: Path) -> Found:
     size = estimate_memory(path) / 1e9
     if size > 2:
         tell(f"this text takes about {size:.1f} GB of memory")
-    how = f"{path}: {of_folder(path)}" if path.is_dir() else ""
+    folder = Path(path)
+    how = f"{path}: {of_folder(folder)}" if folder.is_dir() else ""
     return Found(read_text(path), how)
 
 

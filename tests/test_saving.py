@@ -313,6 +313,10 @@ def as_if_prepared(model):
     model._original_forward = model.forward = lambda *given, **named: None
 
 
+def bound_elsewhere(model):
+    model.forward = a_decoder().forward
+
+
 def subclass(model):
     model.__class__ = Gated
 
@@ -329,6 +333,7 @@ def subclass(model):
         (added, "more is .2., not None"),
         (looks_ahead, "blocks.1.attention.heads.0 has causal False, not True"),
         (as_if_prepared, "model has a forward of its own"),
+        (bound_elsewhere, "model has a forward of its own"),
         (subclass, "itself, since that is what load_model builds, got Gated"),
         (hooked, "blocks.0 has a hook in its forward pass"),
     ],

@@ -331,6 +331,7 @@ def of_other_kinds() -> Iterator[Line]:
         ("make_optimizers: rate", "learning_rate must be", lambda: make_optimizers(DECODER, "a")),
         ("check_settings: steps", "steps must be a whole number", lambda: check_settings({"steps": "a"})),
         ("check_settings: dropout", "dropout must be from 0", lambda: check_settings({"dropout": "a"})),
+        ("check_settings: threads", "threads must be at most 1,024", lambda: check_settings({"threads": 100_000})),
         ("fetch: name", "name must be one of", lambda: fetch(["a"])),
         ("entropy: a list", "maps must be a tensor", lambda: entropy([[0.5, 0.5]])),
         ("entropy: no weights", "maps must hold weights from 0 to 1, got numbers from 3 to 4", lambda: entropy(torch.tensor([[3.0, 4.0]]))),

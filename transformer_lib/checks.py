@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Real
 from operator import index
-from types import MethodType
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 import torch
@@ -369,7 +368,10 @@ class CacheLike(Protocol):
 def own_forward(part: nn.Module) -> bool:
     """Whether a module computes by another forward than its class's."""
     kept = vars(part).get("forward")
-    return kept not in (None, MethodType(type(part).forward, part))
+    if kept is None:
+        return False
+    own = getattr(kept, "__func__", None) is type(part).forward
+    return not own or kept.__self__ is not part
 
 
 def is_plain(parts: Iterable[nn.Module], *kinds: type) -> bool:

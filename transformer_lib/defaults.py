@@ -257,6 +257,10 @@ def check_settings(settings: dict[str, Any]) -> None:
         raise ValueError(f"tokenizer must be char, word or bpe, got {kind!r}")
     given = {name: settings.get(name) for name in COUNTS}
     check_sizes(**{k: v for k, v in given.items() if v is not None})
+    if (given["threads"] or 1) > 1024:  # a system may die of too many
+        raise ValueError(
+            f"threads must be at most 1,024, got {given['threads']}"
+        )
     for name in ("dropout", "validation", "teacher_share"):
         share = settings.get(name)
         if share is not None and not holds(lambda s: 0 <= s < 1, share):

@@ -319,8 +319,9 @@ def _forward_changed(module: Any) -> bool:
     found = vars(module).get("_original_forward", vars(module).get("forward"))
     if found is None:
         return False
-    put, own = getattr(found, "__func__", found), type(module).forward
-    return put is not own and put is not inspect.unwrap(own)
+    put, own = getattr(found, "__func__", None), type(module).forward
+    same = put is own or put is inspect.unwrap(own)
+    return not same or found.__self__ is not module
 
 
 def _differs(model: nn.Module, twin: nn.Module) -> str | None:
